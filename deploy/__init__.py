@@ -1,0 +1,1 @@
+"""Running centers: a federation on one machine, static files, service units."""

@@ -1,0 +1,1 @@
+"""The service of one center, the same at every level."""

@@ -1,0 +1,1 @@
+"""The protocol between centers, pure: no IO, no clock, no randomness."""

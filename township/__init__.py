@@ -1,0 +1,1 @@
+"""What a township center adds: its policy and its pages."""

@@ -1,0 +1,1 @@
+"""What a village center adds: its policy and its pages."""
