@@ -48,7 +48,7 @@ bench: setup ## Measure; ARGS="..." go to `liandong bench`
 	@exec $(BIN)/liandong bench $(ARGS)
 
 .PHONY: lock
-lock: setup ## Renew both lock files from pyproject.toml and package.json; LOCK_ARGS=--upgrade for newer versions
+lock: $(PACKAGES) ## Renew both lock files from pyproject.toml and package.json; LOCK_ARGS=--upgrade for newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --group dev --output-file requirements.lock --quiet \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" $(LOCK_ARGS)
@@ -67,11 +67,11 @@ distclean: clean ## Remove also what `make setup` made (.demo stays)
 
 # ---------------------------------------------------------------- steps of setup
 
-# A .venv whose Python is gone (a moved folder, a system upgrade) is made anew.
+# A .venv whose Python is gone (a system upgrade) is made anew.
 $(PACKAGES): requirements.lock
 	@$(BIN)/python -c '' 2>/dev/null || { \
 		rm -rf .venv; \
-		for python in $(PYTHON) python3.11 python3; do \
+		for python in $(or $(PYTHON),python3.11 python3); do \
 			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
 		done; \
 		if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; fi; \
@@ -89,6 +89,7 @@ $(PACKAGES): requirements.lock
 $(INSTALLED): pyproject.toml $(PACKAGES)
 	@echo "Installing liandong"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check --quiet || { echo "pyproject.toml and requirements.lock disagree: make lock" >&2; exit 1; }
 	@touch $@
 
 $(MODULES): package.json package-lock.json .npmrc $(PACKAGES)
