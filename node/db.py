@@ -1,0 +1,213 @@
+"""Database access: SQLite (WAL, FULL) or PostgreSQL behind one small door.
+
+A unit of work is ``with database.write() as session:``; it commits once, at the edge, when the block ends, and rolls
+back when the block raises. Services never commit. ``with database.read() as session:`` never writes.
+
+On SQLite a write takes ``BEGIN IMMEDIATE`` (so that a conflict shows at the start, not in the middle) and a lock of this
+process in front of it, which is fair where SQLite's own busy loop is not. On PostgreSQL the rows that order things (a
+case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, text
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.types import TypeDecorator
+
+SQLITE_BUSY_MS = 10_000
+"""How long a writer waits for another process (the command line) before it says that the database is locked."""
+
+SQLITE_CACHE_KIB = 8_000
+"""Page cache of one connection; old PCs have little memory."""
+
+POOL_SIZE = 8
+"""Connections kept; FastAPI's worker threads share them."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database can't be reached or written: locked, read-only, full or gone."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant, stored as UTC on both databases; a naive value is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware instant in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of a center. Constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy reads it off the class
+
+
+BeforeCommit = Callable[[Session], None]
+
+
+class Database:
+    """One center's database.
+
+    Args:
+        url: an SQLAlchemy URL; ``sqlite:///path`` or ``postgresql+psycopg://...``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        self._write_lock = threading.RLock()
+        self._listeners: list[Callable[[], None]] = []
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; whatever it holds is rolled back at the end."""
+        with self._sessions() as session, _translated():
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One unit of work: commits at the end of the block, rolls back if it raises."""
+        with self._write_lock if self.is_sqlite else _no_lock():
+            with self._sessions() as session, _translated():
+                if self.is_sqlite:
+                    session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
+                try:
+                    yield session
+                    for hook in _hooks(session):
+                        hook(session)
+                    session.flush()
+                    session.commit()
+                except BaseException:
+                    session.rollback()
+                    raise
+        for listener in self._listeners:
+            listener()
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` (from the committing thread) after every commit of this process."""
+        self._listeners.append(listener)
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def before_commit(session: Session, name: str, hook: BeforeCommit) -> None:
+    """Run ``hook`` once just before this unit commits; a second hook of the same name is ignored."""
+    session.info.setdefault("before_commit", {}).setdefault(name, hook)
+
+
+def _hooks(session: Session) -> list[BeforeCommit]:
+    """The hooks of this unit in order of registration."""
+    return list(session.info.get("before_commit", {}).values())
+
+
+@contextmanager
+def _no_lock() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's operational errors into ours, with a reason that a person can act on."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = _reason(str(error.orig))
+        if reason is None:
+            raise
+        raise DatabaseUnavailable(reason) from error
+
+
+_REASONS = {
+    "database is locked": "database is locked",
+    "readonly database": "database is read-only",
+    "database or disk is full": "disk is full",
+    "disk I/O error": "disk error",
+    "unable to open database file": "database file cannot be opened",
+    "no space left on device": "disk is full",
+    "could not extend file": "disk is full",
+    "connection refused": "database server does not answer",
+    "connection failed": "database server does not answer",
+    "server closed the connection": "database server went away",
+    "terminating connection": "database server went away",
+    "read-only transaction": "database is read-only",
+}
+
+
+def _reason(message: str) -> str | None:
+    lowered = message.lower()
+    return next((reason for part, reason in _REASONS.items() if part.lower() in lowered), None)
+
+
+def _sqlite_engine(url: str) -> Engine:
+    memory = make_url(url).database in (None, "", ":memory:")
+    arguments: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000}}
+    if memory:
+        arguments["poolclass"] = StaticPool
+    else:
+        arguments["pool_size"] = POOL_SIZE
+        arguments["max_overflow"] = 40
+    engine = create_engine(url, **arguments)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own object
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+        cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own event argument
+        mode = connection.get_execution_options().get("liandong_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    return create_engine(url, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True)
+
+
+def check_writable(database: Database) -> None:
+    """Raise DatabaseUnavailable unless a write transaction can be opened now."""
+    with database.write() as session:
+        session.execute(text("SELECT 1"))

@@ -1,0 +1,506 @@
+"""A case is its log; its state is a fold over it.
+
+``RULES`` is the one table of which entry may follow which: the statuses an entry may stand in, whether this term's acceptance
+is needed, who may write it, and the status it leads to. It is written without knowing our own side: the holder's node uses it
+before it appends, every follower when it applies.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from protocol import custody as custody_rules
+from protocol import entries as e
+from protocol.codes import ENDED, Category, CenterCode, Grade, Source, Status, Trigger
+from protocol.custody import Custody
+from protocol.entries import Entry, Kind
+from protocol.errors import OutOfOrder, Refused
+from protocol.records import Frozen, Instant
+
+
+class PartnerStatus(StrEnum):
+    """Where a partner of a joint mediation stands."""
+
+    INVITED = "invited"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+
+
+class Partner(Frozen):
+    """A partner of a joint mediation; ``countersigned`` is the seq of the agreement it countersigned."""
+
+    status: PartnerStatus
+    countersigned: int | None = None
+
+
+class Offer(Frozen):
+    """A handoff offered to a peer that has not answered yet."""
+
+    to: CenterCode
+    reason: str
+    seq: int
+
+
+class Urge(Frozen):
+    """A supervision order and whether it was answered."""
+
+    by: CenterCode
+    reply_by: Instant | None = None
+    answered: bool = False
+
+
+class Outcome(StrEnum):
+    """How a case ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    REFERRED = "referred"
+    MERGED = "merged"
+
+
+class End(Frozen):
+    """Where, when and how a case ended; ``on_time`` is None where no deadline stood."""
+
+    center: CenterCode
+    at: Instant
+    outcome: Outcome
+    on_time: bool | None = None
+
+
+class CaseState(Frozen):
+    """The state of a case after ``seq`` entries."""
+
+    id: str
+    number: str
+    display_number: str
+    aliases: tuple[str, ...] = ()
+    title: str
+    category: Category
+    place: str
+    parties: tuple[e.Party, ...]
+    description: str | None
+    source: Source
+    grade: Grade
+    occurred_at: Instant | None
+    registered_at: Instant
+    origin: CenterCode
+    status: Status
+    seq: int
+    custody: Custody
+    mediations: int = 0
+    failures: int = 0
+    triggers: frozenset[Trigger] = frozenset()
+    agreement_seq: int | None = None
+    partners: dict[str, Partner] = {}
+    members: tuple[e.Member, ...] = ()
+    offer: Offer | None = None
+    urges: dict[int, Urge] = {}
+    end: End | None = None
+    reopenings: int = 0
+    visits: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """Custody epoch."""
+        return self.custody.epoch
+
+    @property
+    def holder(self) -> str | None:
+        """The holder; None while in flight."""
+        return self.custody.holder
+
+    @property
+    def in_transit_to(self) -> str | None:
+        """The destination while in flight."""
+        return self.custody.in_transit_to
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Deadline of this term."""
+        return self.custody.deadline
+
+    @property
+    def ended(self) -> bool:
+        """Whether the case has ended."""
+        return self.status in ENDED
+
+    @property
+    def joint(self) -> bool:
+        """Whether somebody else was asked to take part and has not declined."""
+        return any(partner.status is not PartnerStatus.DECLINED for partner in self.partners.values())
+
+    @property
+    def accepted_partners(self) -> list[str]:
+        """Codes of the partners that take part."""
+        return [code for code, partner in self.partners.items() if partner.status is PartnerStatus.ACCEPTED]
+
+    @property
+    def followers(self) -> list[str]:
+        """Who gets every entry: those who held it, and accepted partners."""
+        held = list(self.custody.held_by)
+        return held + [code for code in self.accepted_partners if code not in held]
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether this term's deadline has passed while the case is open."""
+        return not self.ended and self.deadline is not None and self.deadline < now
+
+    def missing_countersignatures(self) -> list[str]:
+        """Accepted partners that have not countersigned the present agreement."""
+        if self.agreement_seq is None:
+            return []
+        return [code for code in self.accepted_partners if self.partners[code].countersigned != self.agreement_seq]
+
+
+class Author(StrEnum):
+    """Who may write an entry, relative to custody."""
+
+    HOLDER = "holder"
+    DESTINATION = "destination"
+    SENDER = "sender"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an entry may follow.
+
+    Attributes:
+        statuses: statuses in which it may be written.
+        accepted: whether this term's acceptance is needed first.
+        author: who writes it.
+        becomes: the status afterwards; None leaves it.
+    """
+
+    statuses: frozenset[Status]
+    accepted: bool = False
+    author: Author = Author.HOLDER
+    becomes: Status | None = None
+
+
+ANY = frozenset(Status)
+OPEN = ANY - ENDED
+_AGREED = frozenset({Status.AGREED})
+_MEDIATING = frozenset({Status.MEDIATING})
+
+RULES: dict[str, Rule] = {
+    Kind.GRADED: Rule(OPEN),
+    Kind.CORRECTED: Rule(ANY - {Status.MERGED}),
+    Kind.ACCEPTED: Rule(OPEN),
+    Kind.NOTED: Rule(ANY),
+    Kind.MEDIATED: Rule(frozenset({Status.ACCEPTED, Status.MEDIATING, Status.FAILED}), accepted=True, becomes=Status.MEDIATING),
+    Kind.AGREED: Rule(_MEDIATING, accepted=True, becomes=Status.AGREED),
+    Kind.COUNTERSIGNED: Rule(_AGREED),
+    Kind.FAILED: Rule(_MEDIATING | _AGREED, accepted=True, becomes=Status.FAILED),
+    Kind.WITHDRAWN: Rule(OPEN, becomes=Status.WITHDRAWN),
+    Kind.REFERRED: Rule(OPEN, becomes=Status.REFERRED),
+    Kind.CLOSED: Rule(frozenset({Status.AGREED, Status.FAILED}), accepted=True, becomes=Status.CLOSED),
+    Kind.REOPENED: Rule(ENDED - {Status.MERGED}, becomes=Status.ACCEPTED),
+    Kind.MERGED: Rule(OPEN, becomes=Status.MERGED),
+    Kind.VISITED: Rule(frozenset({Status.AGREED, Status.FAILED, Status.CLOSED})),
+    Kind.ESCALATED: Rule(OPEN),
+    Kind.ASSIGNED: Rule(OPEN),
+    Kind.RETURNED: Rule(OPEN),
+    Kind.HANDED_OFF: Rule(OPEN),
+    Kind.RECALLED: Rule(OPEN),
+    Kind.REHOMED: Rule(OPEN),
+    Kind.DELIVERED: Rule(ANY, author=Author.DESTINATION),
+    Kind.BOUNCED: Rule(ANY, author=Author.SENDER),
+    Kind.URGED: Rule(OPEN),
+    Kind.ANSWERED: Rule(ANY),
+    Kind.INVITED: Rule(OPEN),
+    Kind.OFFERED: Rule(OPEN),
+    Kind.JOINED: Rule(OPEN),
+    Kind.DECLINED: Rule(OPEN),
+    Kind.JOINT_NOTED: Rule(OPEN),
+    Kind.LEAD_ORDERED: Rule(OPEN),
+    Kind.VIEWED: Rule(ANY),
+    Kind.RENUMBERED: Rule(ANY),
+}
+"""Which entry may follow which. ``registered`` is the first entry and nothing else."""
+
+
+def check(state: CaseState, kind: str, center: str, *, taken_back: bool = False) -> None:
+    """Say whether ``center`` may append an entry of this kind now.
+
+    Raises:
+        Refused: ``not-holder``, ``wrong-status``, ``not-accepted``, ``already-accepted`` or ``not-countersigned``.
+    """
+    rule = RULES[kind]
+    _check_author(state, Author.SENDER if taken_back else rule.author, center)
+    if state.status not in rule.statuses:
+        raise Refused("wrong-status", status=state.status, allowed=sorted(rule.statuses))
+    if rule.accepted and state.custody.accepted_by is None:
+        raise Refused("not-accepted", status=state.status)
+    if kind == Kind.ACCEPTED and state.custody.accepted_by is not None:
+        raise Refused("already-accepted", status=state.status, accepted_by=state.custody.accepted_by)
+    if kind == Kind.CLOSED and state.status is Status.AGREED and (missing := state.missing_countersignatures()):
+        raise Refused("not-countersigned", missing=missing)
+
+
+def _check_author(state: CaseState, author: Author, center: str) -> None:
+    if author is Author.HOLDER:
+        custody_rules.check_holder(state.custody, center)
+        return
+    flight = state.custody.flight
+    expected = None if flight is None else flight.to if author is Author.DESTINATION else flight.sender
+    if expected != center:
+        raise Refused("not-holder", holder=state.holder, in_transit_to=state.in_transit_to)
+
+
+def next_epoch(state: CaseState, kind: str) -> int:
+    """The epoch that an entry of this kind carries: transfers and their way back open the next one."""
+    return state.epoch + 1 if kind in custody_rules.TRANSFERS or kind == Kind.BOUNCED else state.epoch
+
+
+def fold(state: CaseState | None, entry: Entry) -> CaseState:
+    """The state after ``entry``.
+
+    Raises:
+        OutOfOrder: it does not continue this log (seq, epoch, case).
+        Refused: a rule forbids it.
+    """
+    head = entry.head
+    if state is None:
+        return _first(entry)
+    if head.case_id != state.id or head.seq != state.seq + 1:
+        raise OutOfOrder(f"seq {head.seq} after {state.seq} of case {state.id}")
+    if head.kind not in RULES:
+        raise OutOfOrder(f"{head.kind} can't follow")
+    if head.epoch != next_epoch(state, head.kind):
+        raise OutOfOrder(f"epoch {head.epoch} of {head.kind} after epoch {state.epoch}")
+    check(state, head.kind, head.center, taken_back=custody_rules.is_take_back(entry))
+    changes = _EFFECTS[head.kind](state, entry) if head.kind in _EFFECTS else {}
+    becomes = RULES[head.kind].becomes
+    if becomes is not None:
+        changes["status"] = becomes
+    changes["seq"] = head.seq
+    return state.model_copy(update=changes)
+
+
+def _first(entry: Entry) -> CaseState:
+    head, body = entry.head, entry.body
+    if not isinstance(body, e.Registered) or head.seq != 1 or head.epoch != 1:
+        raise OutOfOrder(f"log begins with {head.kind} seq {head.seq}")
+    return CaseState(
+        id=head.case_id,
+        number=body.number,
+        display_number=body.display_number,
+        title=body.title,
+        category=body.category,
+        place=body.place,
+        parties=body.parties,
+        description=body.description,
+        source=body.source,
+        grade=body.grade,
+        occurred_at=body.occurred_at,
+        registered_at=head.at,
+        origin=head.center,
+        status=Status.REGISTERED,
+        seq=1,
+        custody=Custody(holder=head.center, held_by=(head.center,)),
+    )
+
+
+Changes = dict[str, Any]
+"""Fields of CaseState to replace; their types are CaseState's own."""
+
+
+def _graded(_state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Graded)
+    return {"grade": entry.body.grade}
+
+
+def _corrected(_state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Corrected)
+    changes = entry.body.changes
+    return {name: getattr(changes, name) for name in type(changes).model_fields if getattr(changes, name) is not None}
+
+
+def _accepted(state: CaseState, entry: Entry) -> Changes:
+    custody = state.custody.model_copy(update={"accepted_by": entry.head.actor})
+    return {"custody": custody, "status": Status.ACCEPTED if state.status is Status.REGISTERED else state.status}
+
+
+def _mediated(state: CaseState, _entry: Entry) -> Changes:
+    return {"mediations": state.mediations + 1}
+
+
+def _agreed(_state: CaseState, entry: Entry) -> Changes:
+    return {"agreement_seq": entry.head.seq}
+
+
+def _countersigned(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Countersigned)
+    if body.agreement_seq != state.agreement_seq:
+        raise Refused("stale-agreement", agreement_seq=state.agreement_seq)
+    _must_be_partner(state, body.center)
+    partner = state.partners[body.center].model_copy(update={"countersigned": body.agreement_seq})
+    return {"partners": {**state.partners, body.center: partner}}
+
+
+def _must_be_partner(state: CaseState, center: str) -> None:
+    if center not in state.accepted_partners:
+        raise Refused("not-a-partner", center=center)
+
+
+def _failed(state: CaseState, _entry: Entry) -> Changes:
+    return {"failures": state.failures + 1, "agreement_seq": None}
+
+
+_OUTCOMES = {
+    Kind.WITHDRAWN: Outcome.WITHDRAWN,
+    Kind.REFERRED: Outcome.REFERRED,
+    Kind.MERGED: Outcome.MERGED,
+}
+
+
+def _ended(state: CaseState, entry: Entry) -> Changes:
+    kind, head = entry.head.kind, entry.head
+    if kind == Kind.CLOSED:
+        outcome = Outcome.SUCCEEDED if state.status is Status.AGREED else Outcome.FAILED
+    else:
+        outcome = _OUTCOMES[Kind(kind)]
+    on_time = None if state.deadline is None else head.at <= state.deadline
+    return {"end": End(center=head.center, at=head.at, outcome=outcome, on_time=on_time), "offer": None}
+
+
+def _reopened(state: CaseState, _entry: Entry) -> Changes:
+    return {"end": None, "agreement_seq": None, "reopenings": state.reopenings + 1}
+
+
+def _departed(state: CaseState, entry: Entry) -> Changes:
+    if custody_rules.is_take_back(entry):
+        return {"custody": custody_rules.come_back(state.custody)}
+    changes: Changes = {"custody": custody_rules.depart(state.custody, entry), "offer": None}
+    if isinstance(entry.body, e.Escalated):
+        changes["triggers"] = state.triggers | frozenset(entry.body.triggers)
+    return changes
+
+
+def _delivered(state: CaseState, entry: Entry) -> Changes:
+    """Custody arrives; in a joint mediation the lead goes with it, and the old lead becomes an accepted partner."""
+    flight = state.custody.flight
+    assert flight is not None
+    changes: Changes = {"custody": custody_rules.arrive(state.custody, entry)}
+    if state.partners and (flight.kind is Kind.HANDED_OFF or flight.to in state.partners):
+        partners = {code: partner for code, partner in state.partners.items() if code != flight.to}
+        partners[flight.sender] = Partner(status=PartnerStatus.ACCEPTED)
+        changes["partners"] = partners
+    return changes
+
+
+def _bounced(state: CaseState, _entry: Entry) -> Changes:
+    return {"custody": custody_rules.come_back(state.custody)}
+
+
+def _visited(state: CaseState, _entry: Entry) -> Changes:
+    return {"visits": state.visits + 1}
+
+
+def _urged(state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Urged)
+    return {"urges": {**state.urges, entry.head.seq: Urge(by=entry.body.by, reply_by=entry.body.reply_by)}}
+
+
+def _answered(state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Answered)
+    urge = state.urges.get(entry.body.urge_seq)
+    if urge is None:
+        raise Refused("no-such-urge", seq=entry.body.urge_seq)
+    return {"urges": {**state.urges, entry.body.urge_seq: urge.model_copy(update={"answered": True})}}
+
+
+def _invited(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Invited)
+    if state.holder in body.partners:
+        raise Refused("to-self")
+    asked = {
+        code: Partner(status=PartnerStatus.INVITED) for code in body.partners if code not in state.accepted_partners
+    }
+    return {"partners": {**state.partners, **asked}, "members": state.members + body.members}
+
+
+def _offered(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Offered)
+    if body.to == state.holder:
+        raise Refused("to-self")
+    return {"offer": Offer(to=body.to, reason=body.reason, seq=entry.head.seq)}
+
+
+def _joined(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Joined)
+    _must_be_invited(state, body.center)
+    members = tuple(member.model_copy(update={"center": body.center}) for member in body.members)
+    partners = {**state.partners, body.center: Partner(status=PartnerStatus.ACCEPTED)}
+    return {"partners": partners, "members": state.members + members}
+
+
+def _must_be_invited(state: CaseState, center: str) -> None:
+    partner = state.partners.get(center)
+    if partner is None or partner.status is not PartnerStatus.INVITED:
+        raise Refused("not-invited", center=center)
+
+
+def _declined(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Declined)
+    if body.what is e.DeclinedWhat.HANDOFF:
+        if state.offer is None or state.offer.to != body.center:
+            raise Refused("not-invited", center=body.center)
+        return {"offer": None}
+    _must_be_invited(state, body.center)
+    return {"partners": {**state.partners, body.center: Partner(status=PartnerStatus.DECLINED)}}
+
+
+def _joint_noted(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.JointNoted)
+    if body.center != state.holder:
+        _must_be_partner(state, body.center)
+    return {}
+
+
+def _renumbered(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Renumbered)
+    aliases = (*state.aliases, body.old_number)
+    return {"number": body.number, "display_number": body.display_number, "aliases": aliases}
+
+
+_EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
+    Kind.GRADED: _graded,
+    Kind.CORRECTED: _corrected,
+    Kind.ACCEPTED: _accepted,
+    Kind.MEDIATED: _mediated,
+    Kind.AGREED: _agreed,
+    Kind.COUNTERSIGNED: _countersigned,
+    Kind.FAILED: _failed,
+    Kind.WITHDRAWN: _ended,
+    Kind.REFERRED: _ended,
+    Kind.CLOSED: _ended,
+    Kind.MERGED: _ended,
+    Kind.REOPENED: _reopened,
+    Kind.ESCALATED: _departed,
+    Kind.ASSIGNED: _departed,
+    Kind.RETURNED: _departed,
+    Kind.HANDED_OFF: _departed,
+    Kind.RECALLED: _departed,
+    Kind.REHOMED: _departed,
+    Kind.DELIVERED: _delivered,
+    Kind.BOUNCED: _bounced,
+    Kind.VISITED: _visited,
+    Kind.URGED: _urged,
+    Kind.ANSWERED: _answered,
+    Kind.INVITED: _invited,
+    Kind.OFFERED: _offered,
+    Kind.JOINED: _joined,
+    Kind.DECLINED: _declined,
+    Kind.JOINT_NOTED: _joint_noted,
+    Kind.RENUMBERED: _renumbered,
+}

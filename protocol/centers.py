@@ -1,0 +1,142 @@
+"""Center certificates: who a center is, signed by its parent, chained up to the root.
+
+A certificate says which keys speak for a code, under which parent, in which version; the highest version wins. A revocation
+is a certificate of the next version with ``revoked`` set. Certificates travel through the whole federation, so that any
+center can check any other's signature and seal to it.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from protocol.codes import CenterCode, LevelName
+from protocol.errors import BadRecord
+from protocol.keys import ALGORITHM, SIGNATURE_BYTES, SigningKey, from_text, to_text, verify
+from protocol.records import Frozen, Instant
+
+CONTEXT = b"liandong certificate 1"
+NAME_MAX = 100
+CHAIN_MAX = 8
+"""Levels of the deepest tree we accept: state, province, prefecture, county, township, village and two to spare."""
+
+
+class Claims(Frozen):
+    """What a certificate says; its exact text is what the issuer signs."""
+
+    code: CenterCode
+    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+    level: LevelName
+    parent: CenterCode | None
+    signing_key: Annotated[str, Field(max_length=64)]
+    sealing_key: Annotated[str, Field(max_length=64)]
+    version: Annotated[int, Field(ge=1)]
+    issuer: CenterCode
+    issued_at: Instant
+    algorithm: str = ALGORITHM
+    revoked: bool = False
+
+
+class Certificate(Frozen):
+    """Claims as the exact text that was signed, and the issuer's signature."""
+
+    claims: Annotated[str, Field(max_length=2048)]
+    signature: Annotated[str, Field(max_length=128)]
+
+    def parse(self) -> Claims:
+        """Read the claims.
+
+        Raises:
+            BadRecord: they do not parse.
+        """
+        try:
+            return Claims.model_validate_json(self.claims)
+        except ValidationError as error:
+            raise BadRecord("certificate does not parse") from error
+
+
+def issue(key: SigningKey, claims: Claims) -> Certificate:
+    """Sign claims with the issuer's key (the parent's; the root signs itself)."""
+    text = claims.model_dump_json()
+    return Certificate(claims=text, signature=to_text(key.sign(CONTEXT, text.encode())))
+
+
+def check(certificate: Certificate, issuer_keys: tuple[str, ...]) -> Claims:
+    """Check a certificate against its issuer's keys and return its claims.
+
+    Raises:
+        BadRecord: the signature is none of the issuer's, or the issuer is not the parent.
+    """
+    claims = certificate.parse()
+    if claims.issuer != (claims.parent or claims.code):
+        raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
+    signature = from_text(certificate.signature)
+    data = certificate.claims.encode()
+    if len(signature) != SIGNATURE_BYTES or not any(verify(key, CONTEXT, data, signature) for key in issuer_keys):
+        raise BadRecord(f"certificate of {claims.code} does not verify")
+    return claims
+
+
+class Tree:
+    """The federation as its newest certificates draw it.
+
+    Args:
+        claims: newest claims by code, already checked.
+    """
+
+    def __init__(self, claims: Mapping[str, Claims]) -> None:
+        self.claims = dict(claims)
+        self._children: dict[str, list[str]] = {}
+        for code, one in sorted(self.claims.items()):
+            if one.parent is not None and not one.revoked:
+                self._children.setdefault(one.parent, []).append(code)
+
+    def known(self, code: str) -> bool:
+        """Whether a center of this code takes part."""
+        return code in self.claims and not self.claims[code].revoked
+
+    def name(self, code: str) -> str:
+        """The center's name; its code where we know no name."""
+        return self.claims[code].name if code in self.claims else code
+
+    def level(self, code: str) -> str:
+        """The center's level; empty where we know none."""
+        return self.claims[code].level if code in self.claims else ""
+
+    def parent(self, code: str) -> str | None:
+        """The center's parent."""
+        return self.claims[code].parent if code in self.claims else None
+
+    def children(self, code: str) -> list[str]:
+        """Codes of the children, in order of code."""
+        return self._children.get(code, [])
+
+    def ancestors(self, code: str) -> list[str]:
+        """Parent, its parent, and so on up to the root."""
+        found: list[str] = []
+        above = self.parent(code)
+        while above is not None and above not in found and len(found) < CHAIN_MAX:
+            found.append(above)
+            above = self.parent(above)
+        return found
+
+    def is_ancestor(self, upper: str, lower: str) -> bool:
+        """Whether ``upper`` stands above ``lower``."""
+        return upper in self.ancestors(lower)
+
+    def descendants(self, code: str) -> list[str]:
+        """All centers below, parents before their children."""
+        found: list[str] = []
+        for child in self.children(code):
+            found.append(child)
+            found.extend(self.descendants(child))
+        return found
+
+    def route(self, here: str, destination: str) -> str | None:
+        """The neighbour of ``here`` through which ``destination`` is reached; None where there is none."""
+        if destination == here or not self.known(destination):
+            return None
+        line = [destination, *self.ancestors(destination)]
+        if here in line:
+            return line[line.index(here) - 1]
+        return self.parent(here)

@@ -1,0 +1,219 @@
+"""Custody: who holds a case, or between which two it is in flight.
+
+Every transfer raises the epoch by one, so (case, epoch) names a transfer and the term that follows it. Escalate, assign,
+hand off and rehome push the sender on the return stack; return and recall pop it. A transfer that fails comes back at the
+next epoch with everything as it was before it left. Who meets an older epoch refuses.
+
+    held by A, epoch n --transfer--> in flight A->B, epoch n+1 --delivered (by B)--> held by B, epoch n+1
+                                          |
+                                          +--bounced or taken back (by A)--> held by A, epoch n+2
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.codes import CenterCode
+from protocol.entries import Assigned, Delivered, Entry, Kind, Recalled, Transfer
+from protocol.errors import Refused
+from protocol.records import Frozen, Instant
+
+PUSHING = frozenset({Kind.ESCALATED, Kind.ASSIGNED, Kind.HANDED_OFF, Kind.REHOMED})
+"""Transfers that push the sender on the return stack."""
+
+POPPING = frozenset({Kind.RETURNED, Kind.RECALLED})
+"""Transfers that go back to the top of the return stack."""
+
+TRANSFERS = PUSHING | POPPING
+
+
+class Sender(Frozen):
+    """One who gave the case away and gets it back on return: its code, its deadline, and how long the case was in flight."""
+
+    center: CenterCode
+    deadline: Instant | None = None
+    away_seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Term(Frozen):
+    """One center's term of custody, as it is restored when a transfer comes back."""
+
+    holder: CenterCode
+    accepted_by: str | None = None
+    deadline: Instant | None = None
+    stack: tuple[Sender, ...] = ()
+    last_sender: CenterCode | None = None
+
+
+class Flight(Frozen):
+    """A transfer between two databases."""
+
+    kind: Kind
+    sender: CenterCode
+    to: CenterCode
+    at: Instant
+    before: Term
+
+
+class Custody(Frozen):
+    """Custody as the log tells it.
+
+    Attributes:
+        epoch: number of the current term or flight, from 1.
+        holder: the center that holds it; None while in flight.
+        flight: the transfer under way; None while held.
+        stack: who gets it back on return, last one on top.
+        held_by: everyone who ever held it, in order of first holding.
+        accepted_by: the person who accepted it in this term.
+        deadline: this term's deadline.
+        working_days: working days from delivery, while in flight to an assignee without a fixed deadline.
+        last_sender: who made the last transfer; a recall belongs to it.
+    """
+
+    epoch: Annotated[int, Field(ge=1)] = 1
+    holder: CenterCode | None
+    flight: Flight | None = None
+    stack: tuple[Sender, ...] = ()
+    held_by: tuple[CenterCode, ...]
+    accepted_by: str | None = None
+    deadline: Instant | None = None
+    working_days: int | None = None
+    last_sender: CenterCode | None = None
+
+    @property
+    def in_transit_to(self) -> str | None:
+        """The destination while in flight."""
+        return self.flight.to if self.flight is not None else None
+
+
+def destination_of_return(custody: Custody) -> str:
+    """Who gets the case back.
+
+    Raises:
+        Refused: ``nothing-to-return-to`` when nobody gave it.
+    """
+    if not custody.stack:
+        raise Refused("nothing-to-return-to")
+    return custody.stack[-1].center
+
+
+def depart(custody: Custody, entry: Entry) -> Custody:
+    """Custody after a transfer entry: in flight at the next epoch.
+
+    Raises:
+        Refused: the transfer goes to its own sender, or back to somebody who did not give it.
+    """
+    kind, head = Kind(entry.head.kind), entry.head
+    body = entry.body
+    assert isinstance(body, Transfer)
+    assert custody.holder is not None
+    if body.to == head.center:
+        raise Refused("to-self")
+    stack = custody.stack
+    if kind in POPPING:
+        if destination_of_return(custody) != body.to:
+            raise Refused("not-the-sender", expected=custody.stack[-1].center)
+    else:
+        stack = (*stack, Sender(center=head.center, deadline=custody.deadline))
+    deadline, working_days = None, None
+    if isinstance(body, Assigned):
+        deadline, working_days = body.deadline, body.working_days
+    before = Term(
+        holder=custody.holder,
+        accepted_by=custody.accepted_by,
+        deadline=custody.deadline,
+        stack=custody.stack,
+        last_sender=custody.last_sender,
+    )
+    return custody.model_copy(
+        update={
+            "epoch": custody.epoch + 1,
+            "holder": None,
+            "flight": Flight(kind=kind, sender=head.center, to=body.to, at=head.at, before=before),
+            "stack": stack,
+            "accepted_by": None,
+            "deadline": deadline,
+            "working_days": working_days,
+            "last_sender": head.center,
+        }
+    )
+
+
+def arrive(custody: Custody, entry: Entry) -> Custody:
+    """Custody after ``delivered``: held by the destination, at the flight's epoch."""
+    flight, body = custody.flight, entry.body
+    assert flight is not None
+    assert isinstance(body, Delivered)
+    seconds = max(0.0, (entry.head.at - flight.at).total_seconds())
+    stack = custody.stack
+    if flight.kind in POPPING:
+        stack = stack[:-1]
+    else:
+        stack = (*stack[:-1], stack[-1].model_copy(update={"away_seconds": seconds}))
+    held_by = custody.held_by if flight.to in custody.held_by else (*custody.held_by, flight.to)
+    return custody.model_copy(
+        update={
+            "holder": flight.to,
+            "flight": None,
+            "stack": stack,
+            "held_by": held_by,
+            "deadline": body.deadline,
+            "working_days": None,
+        }
+    )
+
+
+def restored_deadline(custody: Custody, now: datetime) -> datetime | None:
+    """The deadline of a returned case: the previous one of this center, extended by the time in transit."""
+    flight = custody.flight
+    assert flight is not None
+    if flight.kind not in POPPING or not custody.stack or custody.stack[-1].deadline is None:
+        return None
+    given = custody.stack[-1]
+    assert given.deadline is not None
+    back = max(0.0, (now - flight.at).total_seconds())
+    return given.deadline + timedelta(seconds=given.away_seconds + back)
+
+
+def come_back(custody: Custody) -> Custody:
+    """Custody after a transfer bounced or was taken back: the sender's again, at the next epoch."""
+    flight = custody.flight
+    assert flight is not None
+    return custody.model_copy(
+        update={
+            "epoch": custody.epoch + 1,
+            "holder": flight.before.holder,
+            "flight": None,
+            "stack": flight.before.stack,
+            "accepted_by": flight.before.accepted_by,
+            "deadline": flight.before.deadline,
+            "working_days": None,
+            "last_sender": flight.before.last_sender,
+        }
+    )
+
+
+def is_take_back(entry: Entry) -> bool:
+    """Whether this entry takes back a transfer that no wire ever saw."""
+    return isinstance(entry.body, Recalled) and entry.body.taken_back
+
+
+def check_epoch(custody: Custody, epoch: int) -> None:
+    """Refuse who acts on an older (or unheard-of) epoch.
+
+    Raises:
+        Refused: ``stale-epoch`` with the current epoch, holder or destination.
+    """
+    if epoch != custody.epoch:
+        raise Refused("stale-epoch", epoch=custody.epoch, holder=custody.holder, in_transit_to=custody.in_transit_to)
+
+
+def check_holder(custody: Custody, center: str) -> None:
+    """Refuse who is not the holder.
+
+    Raises:
+        Refused: ``not-holder`` with the current holder, or the destination while in flight.
+    """
+    if custody.holder != center:
+        raise Refused("not-holder", holder=custody.holder, in_transit_to=custody.in_transit_to)

@@ -1,0 +1,117 @@
+"""Signatures (Ed25519), digests (BLAKE2b) and sealing (X25519 sealed boxes), all through libsodium.
+
+Nothing here draws a random number: seeds come in as arguments. Every signature is bound to what it signs by a context, so
+that a signature over an entry can never pass as one over a frame. Texts carry keys and signatures in base64.
+
+The algorithm id (``ALGORITHM``) stands in certificates, which leaves room for SM2/SM3.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+from nacl import bindings
+from nacl.exceptions import CryptoError
+
+from protocol.errors import BadRecord
+
+ALGORITHM = "ed25519"
+SEED_BYTES = 32
+SIGNATURE_BYTES = 64
+DIGEST_BYTES = 32
+
+
+class SigningKey:
+    """The private half of a center's signing key.
+
+    Args:
+        seed: 32 random bytes, kept in a file of mode 600.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise ValueError("a seed has 32 bytes")
+        public, self._secret = bindings.crypto_sign_seed_keypair(seed)
+        self.public = to_text(public)
+
+    def sign(self, context: bytes, data: bytes) -> bytes:
+        """Return the 64-byte signature over ``data`` in this context."""
+        return bindings.crypto_sign(context + b"\0" + data, self._secret)[:SIGNATURE_BYTES]
+
+
+def verify(public: str, context: bytes, data: bytes, signature: bytes) -> bool:
+    """Say whether ``signature`` over ``data`` in this context was made by the key ``public``."""
+    try:
+        bindings.crypto_sign_open(signature + context + b"\0" + data, from_text(public))
+    except (CryptoError, ValueError, TypeError):
+        return False
+    return True
+
+
+class SealingKey:
+    """The private half of a center's sealing key.
+
+    Args:
+        seed: 32 random bytes, kept in a file of mode 600.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        public, self._secret = bindings.crypto_box_seed_keypair(seed)
+        self._public = public
+        self.public = to_text(public)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Open what was sealed to us.
+
+        Raises:
+            BadRecord: it was sealed to somebody else, or damaged.
+        """
+        try:
+            return bindings.crypto_box_seal_open(sealed, self._public, self._secret)
+        except (CryptoError, ValueError, TypeError) as error:
+            raise BadRecord("sealed to another key, or damaged") from error
+
+
+def seal(public: str, plain: bytes, ephemeral_seed: bytes) -> bytes:
+    """Seal ``plain`` to the holder of ``public``: libsodium's sealed box, with the ephemeral seed given.
+
+    Args:
+        public: the destination's sealing key.
+        plain: what only the destination may read.
+        ephemeral_seed: 32 fresh random bytes, never used twice.
+    """
+    recipient = from_text(public)
+    ephemeral_public, ephemeral_secret = bindings.crypto_box_seed_keypair(ephemeral_seed)
+    nonce = hashlib.blake2b(ephemeral_public + recipient, digest_size=bindings.crypto_box_NONCEBYTES).digest()
+    return bytes(ephemeral_public + bindings.crypto_box(plain, nonce, recipient, ephemeral_secret))
+
+
+def digest(*parts: bytes) -> bytes:
+    """BLAKE2b-256 over the concatenation of ``parts``."""
+    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Compare two digests in constant time."""
+    return hmac.compare_digest(left, right)
+
+
+def to_text(data: bytes) -> str:
+    """Bytes as base64 text."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_text(text: str) -> bytes:
+    """Base64 text as bytes.
+
+    Raises:
+        BadRecord: it is no base64.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRecord("not base64") from error

@@ -1,0 +1,322 @@
+"""What one center says to another: CloudEvents 1.0 in JSON.
+
+A message is one line of compact JSON; any CloudEvents SDK reads an unsealed one. Beside the standard attributes there are two
+extensions: ``destination`` (the center it is for) and ``hops`` (relays passed so far). A message for somebody beyond the
+neighbour is signed by its source, compressed and sealed to its destination: the relay sees ``SEALED``, the route and a size.
+
+Unknown types are no error here: whoever receives one parks it and replays it after an upgrade.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import pydantic_core
+from pydantic import Field, JsonValue, ValidationError
+
+from protocol.centers import Certificate
+from protocol.compression import compress, decompress
+from protocol.codes import Category, CenterCode, Grade, Status
+from protocol.entries import Kind
+from protocol.errors import BadRecord
+from protocol.keys import SealingKey, SigningKey, from_text, seal, to_text, verify
+from protocol.records import Frozen, Instant, Record
+from protocol.status import DayRow
+
+CONTEXT = b"liandong message 1"
+MESSAGE_MAX_BYTES = 96 * 1024
+"""One message: a body of 32 KB, quoted twice in the worst case, and its envelope."""
+HOPS_MAX = 16
+"""A message that passed this many relays is going in circles."""
+ENTRIES_MAX_BYTES = 40 * 1024
+"""Entries of one message together, unless a single one is larger."""
+CERTIFICATES_MAX = 40
+"""Certificates of one message."""
+
+
+class Lane(StrEnum):
+    """The two lanes of a link; ``case`` goes first."""
+
+    CASE = "case"
+    BULK = "bulk"
+
+
+class Type(StrEnum):
+    """Message types; the version stands at the end."""
+
+    ENTRIES = "cn.liandong.case.entries.v1"
+    TRANSFER = "cn.liandong.case.transfer.v1"
+    REFUSAL = "cn.liandong.case.refusal.v1"
+    HEADER = "cn.liandong.case.header.v1"
+    INVITATION = "cn.liandong.case.invitation.v1"
+    REQUEST = "cn.liandong.case.request.v1"
+    ANSWER = "cn.liandong.case.answer.v1"
+    VIEW = "cn.liandong.case.view.v1"
+    CERTIFICATES = "cn.liandong.center.certificates.v1"
+    DAYS = "cn.liandong.status.days.v1"
+    RECEIPT = "cn.liandong.receipt.v1"
+    UNDELIVERABLE = "cn.liandong.undeliverable.v1"
+    SEALED = "cn.liandong.sealed.v1"
+    VOID = "cn.liandong.void.v1"
+
+
+class Message(Frozen):
+    """The CloudEvents envelope."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    source: Annotated[str, Field(pattern=r"^/centers/[0-9]{12}$")]
+    type: Annotated[str, Field(min_length=1, max_length=100)]
+    time: Instant
+    destination: CenterCode
+    hops: Annotated[int, Field(ge=0, le=HOPS_MAX)] = 0
+    subject: Annotated[str, Field(max_length=64)] | None = None
+    datacontenttype: str | None = None
+    data: JsonValue = None
+    data_base64: str | None = None
+
+    @property
+    def sender(self) -> str:
+        """The source center's code."""
+        return self.source.removeprefix("/centers/")
+
+
+class Entries(Frozen):
+    """Log entries of one case, in order, for somebody who follows it or is about to hold it."""
+
+    case_id: str
+    entries: Annotated[tuple[Record, ...], Field(min_length=1)]
+
+
+class TransferNotice(Frozen):
+    """Custody is yours: you have the log up to ``seq``, whose last entry is the transfer that opened ``epoch``."""
+
+    case_id: str
+    epoch: int
+    seq: int
+    kind: Kind
+
+
+class Refusal(Frozen):
+    """A transfer can't be taken; custody goes back."""
+
+    case_id: str
+    epoch: int
+    reason: str
+
+
+class CaseHeader(Frozen):
+    """What the holder's ancestors may know of a high-grade, joint, overdue or supervised case: no party, no free text."""
+
+    case_id: str
+    number: str
+    display_number: str
+    category: Category
+    grade: Grade
+    status: Status
+    origin: CenterCode
+    holder: CenterCode | None
+    in_transit_to: CenterCode | None
+    epoch: int
+    seq: int
+    deadline: Instant | None = None
+    joint: bool = False
+    supervised: bool = False
+    registered_at: Instant
+    withdrawn: bool = False
+
+
+class InvitationKind(StrEnum):
+    """What somebody is invited to."""
+
+    JOINT = "joint"
+    HANDOFF = "handoff"
+
+
+class Invitation(Frozen):
+    """An invitation: header, title, place and reason."""
+
+    kind: InvitationKind
+    header: CaseHeader
+    title: str
+    place: str
+    reason: str
+    withdrawn: bool = False
+
+
+class RequestMessage(Frozen):
+    """A request of a center that does not hold the case."""
+
+    request: Record
+
+
+class RequestState(StrEnum):
+    """Where a request stands."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+class Answer(Frozen):
+    """The holder's answer to a request."""
+
+    request_id: str
+    case_id: str
+    state: RequestState
+    reason: str | None = None
+    holder: CenterCode | None = None
+    in_transit_to: CenterCode | None = None
+
+
+class View(Frozen):
+    """The log of a case for an ancestor that broke the glass, readable until ``until``."""
+
+    case_id: str
+    until: Instant
+    entries: tuple[Record, ...]
+    last: bool = True
+
+
+class Certificates(Frozen):
+    """Certificates that the receiver may not know yet."""
+
+    certificates: Annotated[tuple[Certificate, ...], Field(max_length=CERTIFICATES_MAX)]
+
+
+class Days(Frozen):
+    """Daily rows of counters, newest state of each."""
+
+    rows: tuple[DayRow, ...]
+
+
+class Receipt(Frozen):
+    """These messages were applied at their destination."""
+
+    ids: tuple[str, ...]
+
+
+class Undeliverable(Frozen):
+    """A message could not be brought to its destination."""
+
+    message_id: str
+    reason: str
+
+
+class Void(Frozen):
+    """Nothing: the place of a message that was taken back before it was offered."""
+
+
+PAYLOADS: dict[str, type[Frozen]] = {
+    Type.ENTRIES: Entries,
+    Type.TRANSFER: TransferNotice,
+    Type.REFUSAL: Refusal,
+    Type.HEADER: CaseHeader,
+    Type.INVITATION: Invitation,
+    Type.REQUEST: RequestMessage,
+    Type.ANSWER: Answer,
+    Type.VIEW: View,
+    Type.CERTIFICATES: Certificates,
+    Type.DAYS: Days,
+    Type.RECEIPT: Receipt,
+    Type.UNDELIVERABLE: Undeliverable,
+    Type.VOID: Void,
+}
+"""The payload of each type that is not sealed."""
+
+BULK_TYPES = frozenset({Type.DAYS})
+"""Types that travel on the bulk lane."""
+
+
+def lane_of(type_: str) -> Lane:
+    """The lane that a type travels on."""
+    return Lane.BULK if type_ in BULK_TYPES else Lane.CASE
+
+
+def source_of(code: str) -> str:
+    """The CloudEvents source of a center."""
+    return f"/centers/{code}"
+
+
+def write_message(message: Message) -> bytes:
+    """A message as one line of compact JSON."""
+    return message.model_dump_json(exclude_none=True).encode()
+
+
+def read_message(line: bytes) -> Message:
+    """Read one line.
+
+    Raises:
+        BadRecord: too large, no JSON, or no envelope.
+    """
+    if len(line) > MESSAGE_MAX_BYTES:
+        raise BadRecord(f"message of {len(line)} bytes")
+    try:
+        return Message.model_validate(pydantic_core.from_json(line))
+    except ValueError as error:
+        raise BadRecord("message does not parse") from error
+
+
+def read_payload(message: Message) -> Frozen:
+    """Read the payload of a message of a known type.
+
+    Raises:
+        BadRecord: it does not parse.
+    """
+    try:
+        return PAYLOADS[message.type].model_validate(message.data)
+    except ValidationError as error:
+        raise BadRecord(f"{message.type}: {error.errors(include_url=False, include_input=False)[:3]}") from error
+
+
+class _Signed(Frozen):
+    """What lies inside the seal: the message's exact text and its source's signature."""
+
+    message: str
+    signature: str
+
+
+def seal_message(message: Message, key: SigningKey, sealing_key: str, ephemeral_seed: bytes) -> Message:
+    """Sign, compress and seal a message to its destination; what stays readable is the route.
+
+    Args:
+        message: what the destination shall read.
+        key: the source's signing key.
+        sealing_key: the destination's public sealing key.
+        ephemeral_seed: 32 fresh random bytes.
+    """
+
+
+    text = write_message(message).decode()
+    signed = _Signed(message=text, signature=to_text(key.sign(CONTEXT, text.encode())))
+    sealed = seal(sealing_key, compress(signed.model_dump_json().encode()), ephemeral_seed)
+    return Message(
+        id=message.id,
+        source=message.source,
+        type=Type.SEALED,
+        time=message.time,
+        destination=message.destination,
+        datacontenttype="application/octet-stream",
+        data_base64=to_text(sealed),
+    )
+
+
+def open_message(outer: Message, key: SealingKey, source_keys: tuple[str, ...]) -> Message:
+    """Open a sealed message and check that its source signed it for this destination.
+
+    Raises:
+        BadRecord: it was sealed to another, is damaged, or is not what its envelope says.
+    """
+
+
+    plain = decompress(key.open(from_text(outer.data_base64 or "")), 2 * MESSAGE_MAX_BYTES)
+    try:
+        signed = _Signed.model_validate_json(plain)
+    except ValidationError as error:
+        raise BadRecord("sealed content does not parse") from error
+    text = signed.message.encode()
+    if not any(verify(public, CONTEXT, text, from_text(signed.signature)) for public in source_keys):
+        raise BadRecord("sealed message is not signed by its source")
+    inner = read_message(text)
+    if (inner.id, inner.source, inner.destination) != (outer.id, outer.source, outer.destination):
+        raise BadRecord("sealed message is not the one its envelope names")
+    return inner

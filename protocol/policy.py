@@ -1,0 +1,74 @@
+"""Policies: what a center lets people do, as versioned data set from above and only stricter below."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.case import CaseState
+from protocol.codes import Grade, Trigger
+from protocol.records import Frozen
+
+CHECKED = frozenset({Trigger.GRADE_HIGH, Trigger.DEADLINE_MISSED, Trigger.REPEATED_FAILURE})
+"""Triggers that the system can check by itself; the others are a person's word, kept in the log."""
+
+
+class Policy(Frozen):
+    """What a center's people may do.
+
+    Attributes:
+        version: raised by one with each change.
+        mediations_before_escalation: mediation attempts that open the gate upward.
+        failures_for_repeated: failed mediations that count as ``repeated_failure``.
+        triggers: reasons that open the gate without an attempt.
+        view_hours: how long a broken glass stays open.
+        near_days: days before a deadline from which it shows as near.
+    """
+
+    version: Annotated[int, Field(ge=1)] = 1
+    mediations_before_escalation: Annotated[int, Field(ge=0)] = 1
+    failures_for_repeated: Annotated[int, Field(ge=1)] = 2
+    triggers: frozenset[Trigger] = frozenset(Trigger)
+    view_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    near_days: Annotated[int, Field(ge=0)] = 3
+
+
+class Gate(Frozen):
+    """Whether a case may go up now, and what is missing if not.
+
+    Attributes:
+        open: whether it may.
+        missing: stable codes: ``mediation``, or ``trigger:<name>`` for a claimed trigger that does not hold.
+        holding: triggers that hold, checked or claimed.
+    """
+
+    open: bool
+    missing: tuple[str, ...]
+    holding: tuple[Trigger, ...]
+
+
+def checked_triggers(policy: Policy, state: CaseState, now: datetime) -> frozenset[Trigger]:
+    """The triggers that hold by what the system knows."""
+    found = set()
+    if state.grade is Grade.HIGH:
+        found.add(Trigger.GRADE_HIGH)
+    if state.deadline is not None and state.deadline < now:
+        found.add(Trigger.DEADLINE_MISSED)
+    if state.failures >= policy.failures_for_repeated:
+        found.add(Trigger.REPEATED_FAILURE)
+    return frozenset(found) & policy.triggers
+
+
+def escalation_gate(policy: Policy, state: CaseState, claimed: frozenset[Trigger], now: datetime) -> Gate:
+    """Judge whether the case may be escalated: a mediation attempt, or a trigger that holds.
+
+    A claimed trigger that the system can check must hold; one that it can't check stands as the claimant's word, also when
+    it was claimed at an earlier center of this case.
+    """
+    holds = checked_triggers(policy, state, now)
+    word = (claimed | state.triggers) & (policy.triggers - CHECKED)
+    holding = tuple(sorted(holds | word))
+    if holding or state.mediations >= policy.mediations_before_escalation:
+        return Gate(open=True, missing=(), holding=holding)
+    missing = [f"trigger:{trigger}" for trigger in sorted(claimed)]
+    return Gate(open=False, missing=("mediation", *missing), holding=())

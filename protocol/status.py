@@ -1,0 +1,223 @@
+"""Counters: what a center counts of its own cases, how rows merge, and which rates follow.
+
+A counter is a number under a flat name (``registered``, ``by_grade.high``, ``flow.village.township``); rows merge by addition.
+Each case contributes to its own centers through ``contribution``: a row changes by the difference of a case's contributions
+before and after an entry, so counting costs the same with ten cases or a million. Acts that leave no trace in the state
+(escalated, returned, ...) are counted from the entry itself.
+
+At rest, over all centers: ``registered = held + in_transit + closed + merged``. For a period of daily rows:
+``opening + registered + reopened = closed + merged + held + in_transit``, where ``closed`` counts every closing of the period;
+rows hold the net change, so closings are net ``closed`` plus ``reopened``.
+
+Definitions are versioned (``DEFINITION``); a rate is a pair of numerator and denominator with that version, never a bare
+percentage, because places define their rates differently.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.case import CaseState, Outcome
+from protocol.codes import CenterCode
+from protocol.entries import Entry, Kind, Visited
+from protocol.records import Frozen, Instant
+
+DEFINITION = 1
+"""Version of the definitions below (DOMAIN.md, indicators version 1)."""
+
+Counters = Mapping[str, int]
+
+SCALARS = (
+    "registered",
+    "held",
+    "in_transit",
+    "closed",
+    "merged",
+    "reopened",
+    "mediated",
+    "succeeded",
+    "failed",
+    "withdrawn",
+    "referred",
+    "overdue",
+    "escalated",
+    "assigned",
+    "returned",
+    "received",
+    "joint",
+    "visited",
+    "visits_due",
+    "satisfied",
+    "answered",
+    "on_time",
+    "fell_due",
+)
+"""Plain counters, always shown, zero where nothing was counted."""
+
+GROUPS = ("by_grade", "by_category", "by_status", "settled_at", "flow")
+"""Counters shown as tables: open cases by grade, registered ones by category, held and ended ones by status, closed ones by
+the level where they ended, and by origin level and level where they ended."""
+
+_EVENTS = {
+    Kind.ESCALATED: "escalated",
+    Kind.ASSIGNED: "assigned",
+    Kind.RETURNED: "returned",
+    Kind.REOPENED: "reopened",
+    Kind.DELIVERED: "received",
+}
+
+
+class DayRow(Frozen):
+    """One center's changes of one local day; ``version`` rises with every change of the row."""
+
+    code: CenterCode
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    incarnation: Annotated[str, Field(max_length=64)]
+    version: Annotated[int, Field(ge=1)]
+    definition: int = DEFINITION
+    counters: dict[str, int]
+
+
+class Row(Frozen):
+    """One center's own counters as of an instant; within an incarnation the higher counter wins."""
+
+    code: CenterCode
+    incarnation: Annotated[str, Field(max_length=64)]
+    counter: Annotated[int, Field(ge=0)]
+    as_of: Instant
+    definition: int = DEFINITION
+    counters: dict[str, int]
+    backlog: Annotated[int, Field(ge=0)] = 0
+
+
+class Snapshot(Frozen):
+    """What travels in a STATUS frame: the sender's own row and changed rows of its descendants."""
+
+    rows: tuple[Row, ...]
+
+
+class Rate(Frozen):
+    """A rate as a pair, with the version of its definition."""
+
+    numerator: int
+    denominator: int
+    definition: int = DEFINITION
+
+
+def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str]) -> Counter[str]:
+    """What this case adds to the row of center ``me``.
+
+    Args:
+        state: the case as ``me`` knows it; None before it exists.
+        me: the counting center.
+        level_of: level of a center by its code.
+    """
+    counted: Counter[str] = Counter()
+    if state is None:
+        return counted
+    if state.origin == me:
+        counted["registered"] = 1
+        counted[f"by_category.{state.category}"] = 1
+    if state.custody.flight is not None and state.custody.flight.sender == me:
+        counted["in_transit"] = 1
+    if state.holder == me:
+        counted[f"by_status.{state.status}"] = 1
+        if state.joint:
+            counted["joint"] = 1
+        if state.visits:
+            counted["visited"] = 1
+        if not state.ended:
+            counted["held"] = 1
+            counted[f"by_grade.{state.grade}"] = 1
+    if state.end is not None and state.end.center == me:
+        _count_end(state, me, level_of, counted)
+    return counted
+
+
+def _count_end(state: CaseState, me: str, level_of: Callable[[str], str], counted: Counter[str]) -> None:
+    """Outcomes count once, where the case ended; a duplicate counts as merged and nowhere else."""
+    assert state.end is not None
+    outcome = state.end.outcome
+    if outcome is Outcome.MERGED:
+        counted["merged"] = 1
+        return
+    counted["closed"] = 1
+    counted[outcome.value] = 1
+    counted[f"settled_at.{level_of(me)}"] = 1
+    counted[f"flow.{level_of(state.origin)}.{level_of(me)}"] = 1
+    if outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
+        counted["mediated"] = 1
+        counted["visits_due"] = 1
+    if state.end.on_time is not None:
+        counted["fell_due"] = 1
+        counted["on_time"] = int(state.end.on_time)
+
+
+def changes(
+    before: CaseState | None, after: CaseState, entry: Entry, me: str, level_of: Callable[[str], str]
+) -> dict[str, int]:
+    """How the row of ``me`` changes by this entry; empty where it does not."""
+    delta = Counter(contribution(after, me, level_of))
+    delta.subtract(contribution(before, me, level_of))
+    if entry.head.center == me:
+        event = _EVENTS.get(Kind(entry.head.kind))
+        if event is not None:
+            delta[event] += 1
+        if isinstance(entry.body, Visited) and entry.body.satisfied is not None:
+            delta["answered"] += 1
+            delta["satisfied"] += int(entry.body.satisfied)
+    return {name: count for name, count in delta.items() if count}
+
+
+def merge(rows: Iterable[Counters]) -> dict[str, int]:
+    """The sum of rows."""
+    total: Counter[str] = Counter()
+    for row in rows:
+        total.update(row)
+    return dict(total)
+
+
+Table = dict[str, "int | Table"]
+"""A row as people and the API read it: scalars, and groups as nested tables."""
+
+
+def tabulate(counters: Counters) -> Table:
+    """A flat row as nested tables, all scalars and groups present."""
+    table: Table = {name: counters.get(name, 0) for name in SCALARS}
+    for group in GROUPS:
+        table[group] = {}
+    for name, count in counters.items():
+        *path, leaf = name.split(".")
+        if not path or not count:
+            continue
+        place = table
+        for step in path:
+            inner = place.setdefault(step, {})
+            assert isinstance(inner, dict)
+            place = inner
+        place[leaf] = count
+    return table
+
+
+def rates(counters: Counters) -> dict[str, Rate]:
+    """The indicators of DOMAIN.md as pairs."""
+
+    def pair(numerator: int, denominator: int) -> Rate:
+        return Rate(numerator=numerator, denominator=denominator)
+
+    def get(name: str) -> int:
+        return counters.get(name, 0)
+
+    village, township = get("settled_at.village"), get("settled_at.township")
+    return {
+        "success_rate": pair(get("succeeded"), get("mediated")),
+        "settled_of_found": pair(get("succeeded"), get("registered")),
+        "on_time": pair(get("on_time"), get("fell_due") + get("overdue")),
+        "visited": pair(get("visited"), get("visits_due")),
+        "satisfied": pair(get("satisfied"), get("answered")),
+        "settled_in_the_village": pair(village, get("closed")),
+        "settled_within_the_township": pair(village + township, get("closed")),
+        "returned": pair(get("returned"), get("received")),
+    }

@@ -1,0 +1,257 @@
+"""Frames: bytes on the wire between parent and child.
+
+    offset  size
+    0       2      magic "LD"
+    2       1      protocol version
+    3       1      kind: 1 HELLO, 2 DATA, 3 ACK, 4 STATUS
+    4       2      length of the header, big endian
+    6       n      header, JSON
+    6+n     64     Ed25519 signature of the sender over everything before it
+    70+n    ...    payload (DATA, STATUS), zstd; its digest stands in the header
+
+The signature is checked before anything is decompressed. Messages of a DATA frame are lines of JSON, so that the digest chain
+runs over exactly the bytes that the sender's outbox holds.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.centers import CHAIN_MAX, Certificate
+from protocol.codes import CenterCode
+from protocol.compression import compress, decompress
+from protocol.errors import BadFrame
+from protocol.keys import SIGNATURE_BYTES, SigningKey, digest, from_text, same, to_text, verify
+from protocol.messages import Lane
+from protocol.records import Frozen, Instant
+
+CONTEXT = b"liandong frame 1"
+MAGIC = b"LD"
+PROTOCOL_VERSION = 1
+FRAME_MAX_MESSAGES = 500
+FRAME_MAX_BYTES = 256 * 1024
+"""Payload of one frame, compressed: more in flight can hang a half-open socket."""
+FRAME_MAX_PLAIN_BYTES = 1024 * 1024
+"""Payload of one frame, decompressed: bounds the memory that a peer can make us use."""
+HEADER_MAX_BYTES = 16 * 1024
+_PREFIX = struct.Struct(">2sBBH")
+
+ORIGIN = b"\0" * 32
+"""The digest before the first message."""
+
+
+class FrameKind(IntEnum):
+    """Kinds of frames."""
+
+    HELLO = 1
+    DATA = 2
+    ACK = 3
+    STATUS = 4
+
+
+class Header(Frozen):
+    """What every frame says: from whom, to whom, in which session."""
+
+    sender: CenterCode
+    receiver: CenterCode
+    session: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class OutPosition(Frozen):
+    """What the sender has offered on a lane."""
+
+    seq: Annotated[int, Field(ge=0)]
+    digest: Annotated[str, Field(max_length=64)]
+
+
+class InPosition(OutPosition):
+    """What the sender has applied on a lane, and of which incarnation of the peer."""
+
+    incarnation: Annotated[str, Field(max_length=64)] | None
+
+
+class LanePositions(Frozen):
+    """Both directions of one lane."""
+
+    out: OutPosition
+    into: InPosition
+
+
+class Hello(Header):
+    """The first frame of a session, in both directions."""
+
+    answering: str | None = None
+    incarnation: Annotated[str, Field(min_length=1, max_length=64)]
+    protocol_versions: tuple[int, ...] = (PROTOCOL_VERSION,)
+    software: Annotated[str, Field(max_length=40)] = ""
+    clock: Instant
+    lanes: dict[Lane, LanePositions]
+    chain: Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)] = ()
+
+
+class Data(Header):
+    """Consecutive messages of one lane; ``before`` and ``digest`` are the chain before the first and after the last."""
+
+    lane: Lane
+    incarnation: Annotated[str, Field(min_length=1, max_length=64)]
+    first: Annotated[int, Field(ge=1)]
+    last: Annotated[int, Field(ge=1)]
+    before: Annotated[str, Field(max_length=64)]
+    digest: Annotated[str, Field(max_length=64)]
+    payload_digest: Annotated[str, Field(max_length=64)]
+
+
+class Ack(Header):
+    """The sender's database holds everything up to ``seq``; ``gap`` asks to go on from there. Also the sign of life."""
+
+    lane: Lane
+    incarnation: Annotated[str, Field(max_length=64)] | None
+    seq: Annotated[int, Field(ge=0)]
+    digest: Annotated[str, Field(max_length=64)]
+    gap: bool = False
+
+
+class StatusFrame(Header):
+    """A last-value snapshot of counters; losing one is harmless."""
+
+    payload_digest: Annotated[str, Field(max_length=64)]
+
+
+_KINDS: dict[FrameKind, type[Header]] = {
+    FrameKind.HELLO: Hello,
+    FrameKind.DATA: Data,
+    FrameKind.ACK: Ack,
+    FrameKind.STATUS: StatusFrame,
+}
+_KIND_OF: dict[type[Header], FrameKind] = {header: kind for kind, header in _KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame, read but not yet verified."""
+
+    header: Header
+    signed: bytes
+    signature: bytes
+    payload: bytes
+
+
+def write_frame(header: Header, key: SigningKey, payload: bytes = b"") -> bytes:
+    """Sign and serialise a frame."""
+    text = header.model_dump_json(exclude_none=True).encode()
+    assert len(text) <= HEADER_MAX_BYTES
+    signed = _PREFIX.pack(MAGIC, PROTOCOL_VERSION, _KIND_OF[type(header)], len(text)) + text
+    return signed + key.sign(CONTEXT, signed) + payload
+
+
+def read_frame(data: bytes) -> Frame:
+    """Read a frame without trusting it yet.
+
+    Raises:
+        BadFrame: it is none, or breaks a limit.
+    """
+    if len(data) < _PREFIX.size:
+        raise BadFrame("too short")
+    magic, version, kind, length = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise BadFrame("no Liandong frame")
+    if version != PROTOCOL_VERSION:
+        raise BadFrame(f"protocol version {version}; we speak {PROTOCOL_VERSION}")
+    end = _PREFIX.size + length
+    if length > HEADER_MAX_BYTES or len(data) < end + SIGNATURE_BYTES:
+        raise BadFrame("header or signature cut off")
+    if len(data) - end - SIGNATURE_BYTES > FRAME_MAX_BYTES:
+        raise BadFrame("payload is larger than 256 KB")
+    try:
+        header = _KINDS[FrameKind(kind)].model_validate_json(data[_PREFIX.size : end])
+    except ValueError as error:
+        raise BadFrame("header does not parse") from error
+    return Frame(
+        header=header,
+        signed=data[:end],
+        signature=data[end : end + SIGNATURE_BYTES],
+        payload=data[end + SIGNATURE_BYTES :],
+    )
+
+
+def verify_frame(frame: Frame, public_keys: tuple[str, ...]) -> None:
+    """Check the sender's signature and the payload's digest.
+
+    Raises:
+        BadFrame: one of them is wrong.
+    """
+    if not any(verify(public, CONTEXT, frame.signed, frame.signature) for public in public_keys):
+        raise BadFrame("signature does not verify")
+    expected = getattr(frame.header, "payload_digest", None)
+    if expected is not None and not same(digest(frame.payload), from_text(expected)):
+        raise BadFrame("payload does not match its digest")
+
+
+def pack(messages: Sequence[bytes], budget: int = FRAME_MAX_BYTES) -> tuple[int, bytes]:
+    """Compress as many of ``messages`` (in order, at least one) as a frame may carry within ``budget`` bytes.
+
+    Returns:
+        How many were packed, and the payload.
+    """
+    count = _fitting(messages)
+    while True:
+        payload = compress(b"\n".join(messages[:count]))
+        if len(payload) <= min(budget, FRAME_MAX_BYTES) or count == 1:
+            return count, payload
+        count = max(1, count * budget // len(payload) - 1)
+
+
+def _fitting(messages: Sequence[bytes]) -> int:
+    total, count = 0, 0
+    for message in messages[:FRAME_MAX_MESSAGES]:
+        total += len(message) + 1
+        if total > FRAME_MAX_PLAIN_BYTES and count:
+            break
+        count += 1
+    return count
+
+
+def unpack(header: Data, payload: bytes) -> list[bytes]:
+    """The messages of a DATA frame.
+
+    Raises:
+        BadFrame: their number or size is not what a frame may carry.
+    """
+    count = header.last - header.first + 1
+    if not 1 <= count <= FRAME_MAX_MESSAGES:
+        raise BadFrame(f"{count} messages")
+    messages = decompress(payload, FRAME_MAX_PLAIN_BYTES).split(b"\n")
+    if len(messages) != count:
+        raise BadFrame(f"{len(messages)} messages instead of {count}")
+    return messages
+
+
+def chain(before: bytes, messages: Iterable[bytes]) -> list[bytes]:
+    """The digest chain after each message: ``d[n] = H(d[n-1], H(message[n]))``."""
+    links = []
+    current = before
+    for message in messages:
+        current = digest(current, digest(message))
+        links.append(current)
+    return links
+
+
+def pack_status(document: bytes) -> tuple[str, bytes]:
+    """Compress a status document; returns the payload's digest and the payload."""
+    payload = compress(document)
+    return to_text(digest(payload)), payload
+
+
+def unpack_status(payload: bytes) -> bytes:
+    """The document of a STATUS frame.
+
+    Raises:
+        BadFrame: damaged or too large.
+    """
+    return decompress(payload, FRAME_MAX_PLAIN_BYTES)
+
+
