@@ -1,8 +1,8 @@
 """Words in the reader's language: Chinese by default, English on request.
 
-Message ids are the English texts. The Chinese catalog is ``locale/zh_CN/LC_MESSAGES/liandong.po``; it is read as it
-stands when first needed, so an editable install, a wheel and a fresh clone all show the same words and no compiled file
-can be out of date. The reader below knows the part of the format that ``pybabel`` writes; a test compares it with
+Message ids are the English texts; only where an id is a name (the type of a problem) does English have a catalog too. The
+catalogs are ``locale/*/LC_MESSAGES/liandong.po``. They are read as they stand when first needed, so an editable install,
+a wheel and a fresh clone all show the same words and no compiled file can be out of date. The reader below knows the part of the format that ``pybabel`` writes; a test compares it with
 Babel's own on the committed catalog.
 
 Code that says something to people marks it with ``N_("...")`` and passes the id on; whoever knows the reader's language
@@ -11,7 +11,7 @@ calls ``translate`` at the edge. ``docs/translations.md`` tells how to extract a
 
 import ast
 import gettext
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -46,6 +46,11 @@ def translate(language: Language, msgid: str, /, **places: object) -> str:
 def translate_plural(language: Language, singular: str, plural: str, n: int, /, **places: object) -> str:
     """The text for ``n`` things (gettext's ``ngettext``); ``{n}`` is filled with the number."""
     return _filled(language, _catalog(language).ngettext(singular, plural, n), {"n": n, **places})
+
+
+def joined(language: Language, parts: Iterable[object]) -> str:
+    """The parts as one enumeration."""
+    return _SEPARATORS[language].join(map(str, parts))
 
 
 def negotiate(accept_language: str | None, cookie: str | None) -> Language:
@@ -87,9 +92,8 @@ class _Places(dict[str, object]):
     """Values of places as text; an unknown place is left standing."""
 
     def __init__(self, language: Language, places: Mapping[str, object]) -> None:
-        separator = _SEPARATORS[language]
         super().__init__(
-            (name, separator.join(map(str, value)) if isinstance(value, list | tuple) else value)
+            (name, joined(language, value) if isinstance(value, list | tuple) else value)
             for name, value in places.items()
         )
 
@@ -99,8 +103,6 @@ class _Places(dict[str, object]):
 
 @cache
 def _catalog(language: Language) -> gettext.NullTranslations:
-    if language == "en":
-        return gettext.NullTranslations()
     path = LOCALE_DIRECTORY / language.replace("-", "_") / "LC_MESSAGES" / f"{DOMAIN}.po"
     return gettext.GNUTranslations(BytesIO(_compiled(read_po(path.read_text(encoding="utf-8")))))
 

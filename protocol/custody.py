@@ -68,6 +68,7 @@ class Custody(Frozen):
         accepted_by: the person who accepted it in this term.
         deadline: this term's deadline.
         working_days: working days from delivery, while in flight to an assignee without a fixed deadline.
+        not_after: the assigner's own deadline, while in flight to an assignee.
         last_sender: who made the last transfer; a recall belongs to it.
     """
 
@@ -79,6 +80,7 @@ class Custody(Frozen):
     accepted_by: str | None = None
     deadline: Instant | None = None
     working_days: int | None = None
+    not_after: Instant | None = None
     last_sender: CenterCode | None = None
 
     @property
@@ -116,9 +118,9 @@ def depart(custody: Custody, entry: Entry) -> Custody:
             raise Refused("not-the-sender", expected=custody.stack[-1].center)
     else:
         stack = (*stack, Sender(center=head.center, deadline=custody.deadline))
-    deadline, working_days = None, None
+    deadline, working_days, not_after = None, None, None
     if isinstance(body, Assigned):
-        deadline, working_days = body.deadline, body.working_days
+        deadline, working_days, not_after = body.deadline, body.working_days, body.not_after
     before = Term(
         holder=custody.holder,
         accepted_by=custody.accepted_by,
@@ -135,6 +137,7 @@ def depart(custody: Custody, entry: Entry) -> Custody:
             "accepted_by": None,
             "deadline": deadline,
             "working_days": working_days,
+            "not_after": not_after,
             "last_sender": head.center,
         }
     )
@@ -160,6 +163,7 @@ def arrive(custody: Custody, entry: Entry) -> Custody:
             "held_by": held_by,
             "deadline": body.deadline,
             "working_days": None,
+            "not_after": None,
         }
     )
 
@@ -189,6 +193,7 @@ def come_back(custody: Custody) -> Custody:
             "accepted_by": flight.before.accepted_by,
             "deadline": flight.before.deadline,
             "working_days": None,
+            "not_after": None,
             "last_sender": flight.before.last_sender,
         }
     )

@@ -225,10 +225,14 @@ class Escalated(Transfer):
 
 
 class Assigned(Transfer):
-    """Custody leaves for a child, with lead, department, handler and deadline (四定)."""
+    """Custody leaves for a child, with lead, department, handler and deadline (四定).
+
+    The deadline is an instant, or working days from delivery; ``not_after`` is the assigner's own deadline.
+    """
 
     deadline: Instant | None = None
     working_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    not_after: Instant | None = None
     lead: Name
     department: Name
     handler: Name

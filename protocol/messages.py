@@ -169,12 +169,10 @@ class Answer(Frozen):
 
 
 class View(Frozen):
-    """The log of a case for an ancestor that broke the glass, readable until ``until``."""
+    """The entries sent before this are for an ancestor that broke the glass: readable until ``until``, then purged."""
 
     case_id: str
     until: Instant
-    entries: tuple[Record, ...]
-    last: bool = True
 
 
 class Certificates(Frozen):

@@ -1,0 +1,60 @@
+"""Who may see what of a case at this center: the one visibility filter.
+
+``full``     the holder, those who held it, accepted partners, and a broken glass while it is open
+``invited``  header, title, place and reason
+``header``   number, category, grade, status, holder, deadline: the holder's ancestors, for some cases
+otherwise    the case does not exist for this center (404)
+
+Rows say what this center once was told; the filter says what it may still read now.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.orm import Session
+
+from node.cases.tables import CaseRow
+from node.i18n import N_
+from node.problems import Problem
+
+
+class Access(StrEnum):
+    """What a row holds."""
+
+    FULL = "full"
+    INVITED = "invited"
+    HEADER = "header"
+    VIEWED = "viewed"
+    NONE = "none"
+
+
+def visible(now: datetime) -> ColumnElement[bool]:
+    """The condition under which a case row may be read now."""
+    return or_(
+        CaseRow.access.in_([Access.FULL, Access.INVITED, Access.HEADER]),
+        and_(CaseRow.access == Access.VIEWED, or_(CaseRow.view_until > now, CaseRow.header.is_not(None))),
+    )
+
+
+def access_of(row: CaseRow, now: datetime) -> Access:
+    """What may be read of this row now: full, invited, header or none."""
+    access = Access(row.access)
+    if access is not Access.VIEWED:
+        return access
+    if row.view_until is not None and row.view_until > now:
+        return Access.FULL
+    return Access.HEADER if row.header is not None else Access.NONE
+
+
+def visible_row(session: Session, case_id: str, now: datetime) -> tuple[CaseRow, Access]:
+    """The row of a case that may be seen.
+
+    Raises:
+        Problem: 404 ``not-found``; whether the case exists elsewhere is nobody's business.
+    """
+    row = session.get(CaseRow, case_id)
+    access = Access.NONE if row is None else access_of(row, now)
+    if row is None or access is Access.NONE:
+        raise Problem(404, N_("not-found"), N_("There is no such case at this center."))
+    return row, access

@@ -1,0 +1,1 @@
+"""Cases: tables, book, service, API."""

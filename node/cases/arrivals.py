@@ -1,0 +1,215 @@
+"""What arrives for cases: entries, custody, refusals, headers, invitations, requests and their answers.
+
+Each handler works in the unit of work of the frame that brought the message. What it can't accept raises RemoteError; the inbox
+parks the message with that reason.
+"""
+
+import structlog
+from sqlalchemy import delete, select
+
+from node.access import Access
+from node.cases import granting, transfers
+from node.cases.book import Sheet
+from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
+from node.unit import Unit
+from protocol.case import PartnerStatus
+from protocol.entries import Entry, read_entry, verify_entry
+from protocol.errors import BadRecord, OutOfOrder, Refused
+from protocol.messages import (
+    Answer,
+    CaseHeader,
+    Entries,
+    Invitation,
+    InvitationKind,
+    Message,
+    Refusal,
+    RequestMessage,
+    RequestState,
+    TransferNotice,
+    Type,
+    View,
+)
+from protocol.records import Record
+from protocol.requests import Ask, read_request
+
+log = structlog.get_logger()
+
+
+def on_entries(unit: Unit, message: Message, payload: Entries) -> None:
+    """Take log entries in order; hold back what came too early, drop what we hold already."""
+    del message
+    for record in payload.entries:
+        entry = read_entry(record)
+        if entry.head.case_id != payload.case_id:
+            raise BadRecord("entry of another case")
+        verify_entry(entry, unit.center.directory.known.keys_of(entry.head.center))
+        _take(unit, entry)
+    _take_held_back(unit, payload.case_id)
+
+
+def _take(unit: Unit, entry: Entry) -> None:
+    state = unit.book.state(entry.head.case_id)
+    held = state.seq if state is not None else 0
+    if entry.head.seq <= held:
+        _must_be_the_same(unit, entry)
+    elif entry.head.seq > held + 1:
+        _hold_back(unit, entry)
+    else:
+        _fold(unit, entry)
+
+
+def _fold(unit: Unit, entry: Entry) -> None:
+    try:
+        state = unit.book.append(entry)
+    except Refused as refused:
+        raise OutOfOrder(f"{entry.head.kind}: {refused}") from refused
+    sheet = unit.book.sheet(state.id)
+    partner = state.partners.get(unit.me)
+    if unit.me in state.followers or (partner is not None and partner.status is PartnerStatus.DECLINED):
+        sheet.invitation = None
+
+
+def _must_be_the_same(unit: Unit, entry: Entry) -> None:
+    ours = unit.book.entry(entry.head.case_id, entry.head.seq)
+    if ours is not None and ours.record.head != entry.record.head:
+        raise OutOfOrder(f"another entry stands at seq {entry.head.seq} of case {entry.head.case_id}")
+
+
+def _hold_back(unit: Unit, entry: Entry) -> None:
+    if unit.session.get(HeldBackRow, (entry.head.case_id, entry.head.seq)) is None:
+        row = HeldBackRow(
+            case_id=entry.head.case_id,
+            seq=entry.head.seq,
+            record=entry.record.model_dump_json(),
+            held_at=unit.now,
+        )
+        unit.session.add(row)
+        unit.session.flush()
+        log.info("entry.held_back", case_id=entry.head.case_id, seq=entry.head.seq)
+
+
+def _take_held_back(unit: Unit, case_id: str) -> None:
+    rows = unit.session.scalars(select(HeldBackRow).where(HeldBackRow.case_id == case_id).order_by(HeldBackRow.seq))
+    for row in rows.all():
+        state = unit.book.state(case_id)
+        held = state.seq if state is not None else 0
+        if row.seq > held + 1:
+            return
+        entry = read_entry(Record.model_validate_json(row.record))
+        unit.session.delete(row)
+        if row.seq == held + 1:
+            _fold(unit, entry)
+
+
+def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
+    """Custody comes to us: take it, or refuse it for ever."""
+    state = unit.book.state(payload.case_id)
+    if state is not None and state.epoch > payload.epoch:
+        log.info("transfer.stale", case_id=payload.case_id, epoch=payload.epoch, our_epoch=state.epoch)
+        return
+    if transfers.is_buried(unit, payload.case_id, payload.epoch):
+        refuse(unit, payload, message.sender, "was refused before")
+        return
+    if state is None or state.seq < payload.seq:
+        raise OutOfOrder(f"transfer of case {payload.case_id} came before its log")
+    flight = state.custody.flight
+    if flight is None:
+        return
+    if flight.to != unit.me or state.epoch != payload.epoch:
+        raise BadRecord(f"transfer of case {payload.case_id} is not to us")
+    transfers.deliver(unit, state)
+    granting.receive_waiting(unit, payload.case_id)
+
+
+def refuse(unit: Unit, notice: TransferNotice, sender: str, reason: str) -> None:
+    """Refuse a transfer: leave a tombstone and send custody back, in the same transaction."""
+    transfers.bury(unit, notice.case_id, notice.epoch, reason)
+    refusal = Refusal(case_id=notice.case_id, epoch=notice.epoch, reason=reason)
+    unit.outbox.send(Type.REFUSAL, refusal, sender, case_id=notice.case_id)
+
+
+def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
+    """Our transfer was refused by its destination: custody comes back."""
+    state = unit.book.state(payload.case_id)
+    if state is None or state.in_transit_to != message.sender:
+        log.info("refusal.stale", case_id=payload.case_id, epoch=payload.epoch)
+        return
+    if transfers.bounce(unit, payload.case_id, payload.epoch, payload.reason) is not None:
+        granting.receive_waiting(unit, payload.case_id)
+
+
+def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
+    """A header of a case that somebody below us holds; the newest wins, and it goes when the case leaves our subtree."""
+    if message.sender not in unit.tree.descendants(unit.me):
+        raise BadRecord(f"header from {message.sender}, who is not below us")
+    sheet = unit.book.sheet(payload.case_id)
+    known = sheet.header
+    if known is not None and (known.epoch, known.seq) > (payload.epoch, payload.seq):
+        return
+    below = unit.tree.descendants(unit.me)
+    ours = (payload.holder or payload.in_transit_to) in {*below, unit.me}
+    sheet.header = payload if ours and not payload.withdrawn else None
+    sheet.dirty = True
+
+
+def on_invitation(unit: Unit, message: Message, payload: Invitation) -> None:
+    """We are invited to mediate jointly or to take a case over, or not any more."""
+    if payload.header.holder != message.sender:
+        raise BadRecord("invitation by somebody who does not hold the case")
+    sheet = unit.book.sheet(payload.header.case_id)
+    if payload.withdrawn:
+        _forget_invitation(sheet)
+    else:
+        sheet.invitation = payload
+        sheet.dirty = True
+
+
+def _forget_invitation(sheet: Sheet) -> None:
+    sheet.invitation = None
+    sheet.dirty = True
+
+
+def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
+    """Somebody asks something of a case that we hold, or held."""
+    del message
+    granting.receive(unit, read_request(payload.request, unit.center.directory.known.keys_of))
+
+
+def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
+    """The holder answers our request."""
+    del message
+    row = unit.session.get(RequestRow, payload.request_id)
+    if row is None or not row.mine or row.case_id != payload.case_id:
+        raise BadRecord(f"answer to a request that we did not make: {payload.request_id}")
+    row.state, row.reason = payload.state, payload.reason
+    sheet = unit.book.sheet(payload.case_id)
+    granted = payload.state is RequestState.GRANTED
+    declined = row.kind in {Ask.JOINT_DECLINE, Ask.HANDOFF_DECLINE} and granted
+    stale = payload.reason == "stale-epoch" and row.kind in {Ask.HANDOFF_ACCEPT, Ask.HANDOFF_DECLINE}
+    if sheet.invitation is not None and (declined or (stale and sheet.invitation.kind is InvitationKind.HANDOFF)):
+        _forget_invitation(sheet)
+
+
+def on_view(unit: Unit, message: Message, payload: View) -> None:
+    """The holder opened a case to us for a while, at our request and with our reason on its log."""
+    del message
+    asked = select(RequestRow.id).where(
+        RequestRow.case_id == payload.case_id, RequestRow.kind == Ask.VIEW, RequestRow.mine.is_(True)
+    )
+    if unit.session.scalar(asked.limit(1)) is None:
+        raise BadRecord("a view that we did not ask for")
+    sheet = unit.book.sheet(payload.case_id)
+    sheet.view_until = payload.until
+    sheet.dirty = True
+
+
+def purge_views(unit: Unit, limit: int = 100) -> int:
+    """Purge what broken glasses showed and may show no longer; headers stay. Returns how many cases were purged."""
+
+    over = select(CaseRow.id).where(CaseRow.access == Access.VIEWED, CaseRow.view_until <= unit.now).limit(limit)
+    case_ids = unit.session.scalars(over).all()
+    for case_id in case_ids:
+        sheet = unit.book.sheet(case_id)
+        sheet.state, sheet.view_until, sheet.dirty = None, None, True
+        unit.session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
+    return len(case_ids)

@@ -1,0 +1,284 @@
+"""Judging requests: the holder's node appends what was asked, with the request inside, or refuses; the asker is always told.
+
+A node that does not hold the case passes the request on to the one it knows to hold it. Requests bound to an epoch that has passed
+are refused. A request that overtakes a parked transfer waits for it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+
+from node.cases import log, transfers
+from node.cases.tables import RequestRow
+from node.unit import Unit
+from protocol import entries as e
+from protocol import requests as r
+from protocol.case import CaseState
+from protocol.entries import Kind
+from protocol.errors import Refused
+from protocol.messages import Answer, RequestMessage, RequestState, Type, View
+from protocol.records import BodyTooLarge, Record
+from protocol.requests import EPOCH_BOUND, Ask, CaseRequest
+
+logger = structlog.get_logger()
+
+
+def receive(unit: Unit, request: CaseRequest) -> None:
+    """Judge a request, pass it on, or keep it until the transfer that precedes it is applied."""
+    head = request.head
+    row = unit.session.get(RequestRow, head.id)
+    if row is not None and row.state != RequestState.PENDING:
+        _answer(unit, request, RequestState(row.state), row.reason)
+        return
+    state = unit.book.state(head.case_id)
+    if state is None:
+        _settle(unit, request, RequestState.REFUSED, "unknown-case")
+    elif request.kind in EPOCH_BOUND and head.epoch != state.epoch:
+        _settle(unit, request, RequestState.REFUSED, "stale-epoch")
+    elif state.holder == unit.me:
+        _judge(unit, state, request)
+    elif state.in_transit_to == unit.me:
+        _remember(unit, request, RequestState.PENDING, None)
+    else:
+        target = state.holder or state.in_transit_to
+        assert target is not None
+        if unit.outbox.send(Type.REQUEST, RequestMessage(request=request.record), target, case_id=state.id) is None:
+            _settle(unit, request, RequestState.REFUSED, "unreachable")
+
+
+def receive_waiting(unit: Unit, case_id: str) -> None:
+    """Judge the requests that waited for custody of this case to arrive (or to come back)."""
+    rows = unit.session.scalars(
+        select(RequestRow)
+        .where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), RequestRow.state == RequestState.PENDING)
+        .order_by(RequestRow.at)
+    ).all()
+    for row in rows:
+        receive(unit, r.read_request(Record.model_validate_json(row.record), unit.center.directory.known.keys_of))
+
+
+def _judge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    try:
+        with unit.attempt():
+            _GRANTS[request.kind](unit, state, request)
+    except Refused as refused:
+        _settle(unit, request, RequestState.REFUSED, refused.reason)
+    except BodyTooLarge:
+        _settle(unit, request, RequestState.REFUSED, "too-large")
+    else:
+        _settle(unit, request, RequestState.GRANTED, None)
+
+
+def _settle(unit: Unit, request: CaseRequest, judged: RequestState, reason: str | None) -> None:
+    _remember(unit, request, judged, reason)
+    _answer(unit, request, judged, reason)
+    logger.info(
+        "request.judged", request_id=request.head.id, case_id=request.head.case_id, kind=request.kind, reason=reason
+    )
+
+
+def _remember(unit: Unit, request: CaseRequest, judged: RequestState, reason: str | None) -> None:
+    row = unit.session.get(RequestRow, request.head.id)
+    if row is None:
+        head = request.head
+        row = RequestRow(
+            id=head.id,
+            case_id=head.case_id,
+            epoch=head.epoch,
+            kind=head.kind,
+            center=head.center,
+            actor=head.actor,
+            at=head.at,
+            record=request.record.model_dump_json(),
+            mine=False,
+        )
+        unit.session.add(row)
+    row.state, row.reason = judged, reason
+    unit.session.flush()
+
+
+def _answer(unit: Unit, request: CaseRequest, judged: RequestState, reason: str | None) -> None:
+    state = unit.book.state(request.head.case_id)
+    answer = Answer(
+        request_id=request.head.id,
+        case_id=request.head.case_id,
+        state=judged,
+        reason=reason,
+        holder=state.holder if state is not None else None,
+        in_transit_to=state.in_transit_to if state is not None else None,
+    )
+    unit.outbox.send(Type.ANSWER, answer, request.head.center, case_id=request.head.case_id)
+
+
+# --- who may ask, and what granting means --------------------------------------------------------------------------------
+
+
+def _above(unit: Unit, asker: str) -> bool:
+    return unit.tree.is_ancestor(asker, unit.me)
+
+
+def _must_be_above(unit: Unit, asker: str) -> None:
+    if not _above(unit, asker):
+        raise Refused("not-an-ancestor")
+
+
+def _must_follow(state: CaseState, asker: str) -> None:
+    if asker not in state.followers:
+        raise Refused("not-a-follower")
+
+
+def _note(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskNote)
+    if not _above(unit, asker):
+        _must_follow(state, asker)
+    note = e.Noted(text=body.text, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.NOTED, note, request.head.actor)
+
+
+def _urge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskUrge)
+    _must_be_above(unit, asker)
+    urge = e.Urged(text=body.text, reply_by=body.reply_by, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.URGED, urge, request.head.actor)
+
+
+def _answered(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskAnswer)
+    _must_follow(state, asker)
+    answer = e.Answered(urge_seq=body.urge_seq, text=body.text, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.ANSWERED, answer, request.head.actor)
+
+
+def _joint_accept(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskJoin)
+    joined = e.Joined(center=asker, members=body.members, request=request.record)
+    log.write(unit, state.id, Kind.JOINED, joined, request.head.actor)
+
+
+def _declined(unit: Unit, state: CaseState, request: CaseRequest, what: e.DeclinedWhat) -> None:
+    body = request.body
+    assert isinstance(body, r.AskReason)
+    declined = e.Declined(what=what, center=request.head.center, reason=body.reason, request=request.record)
+    log.write(unit, state.id, Kind.DECLINED, declined, request.head.actor)
+
+
+def _joint_decline(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    _declined(unit, state, request, e.DeclinedWhat.JOINT)
+
+
+def _handoff_decline(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    _declined(unit, state, request, e.DeclinedWhat.HANDOFF)
+
+
+def _joint_entry(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body = request.body
+    assert isinstance(body, r.AskNote)
+    note = e.JointNoted(text=body.text, center=request.head.center, request=request.record)
+    log.write(unit, state.id, Kind.JOINT_NOTED, note, request.head.actor)
+
+
+def _countersign(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body = request.body
+    assert isinstance(body, r.AskCountersign)
+    signed = e.Countersigned(
+        agreement_seq=body.agreement_seq, center=request.head.center, request=request.record
+    )
+    log.write(unit, state.id, Kind.COUNTERSIGNED, signed, request.head.actor)
+
+
+def _handoff_accept(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    asker = request.head.center
+    if state.offer is None or state.offer.to != asker:
+        raise Refused("not-invited", center=asker)
+    body = e.Transfer(to=asker, reason=state.offer.reason, request=request.record)
+    transfers.transfer(unit, state.id, Kind.HANDED_OFF, body, request.head.actor)
+
+
+def _recall(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """Granted by the node itself while no person has accepted."""
+    body, asker, custody = request.body, request.head.center, state.custody
+    assert isinstance(body, r.AskReason)
+    if custody.last_sender != asker or not custody.stack or custody.stack[-1].center != asker:
+        raise Refused("not-last-sender")
+    if custody.accepted_by is not None:
+        raise Refused("recall-too-late", accepted_by=custody.accepted_by)
+    recalled = e.Recalled(to=asker, reason=body.reason, request=request.record)
+    transfers.transfer(unit, state.id, Kind.RECALLED, recalled, request.head.actor)
+
+
+def _visit(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskVisit)
+    _must_follow(state, asker)
+    visited = e.Visited(
+        held_at=body.held_at,
+        method=body.method,
+        fulfilled=body.fulfilled,
+        satisfied=body.satisfied,
+        note=body.note,
+        by=asker,
+        request=request.record,
+    )
+    log.write(unit, state.id, Kind.VISITED, visited, request.head.actor)
+
+
+def _reopen(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskReason)
+    if not _above(unit, asker):
+        _must_follow(state, asker)
+    reopened = e.Reopened(reason=body.reason, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.REOPENED, reopened, request.head.actor)
+
+
+def _lead_order(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """The common ancestor decides who leads; custody and the lead follow at once."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskLead)
+    _must_be_above(unit, asker)
+    if not unit.tree.is_ancestor(asker, body.to):
+        raise Refused("not-an-ancestor")
+    if body.to != unit.me and body.to not in state.accepted_partners:
+        raise Refused("not-a-partner", center=body.to)
+    order = e.LeadOrdered(to=body.to, reason=body.reason, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.LEAD_ORDERED, order, request.head.actor)
+    if body.to != unit.me:
+        handed = e.Transfer(to=body.to, reason=body.reason, request=request.record)
+        transfers.transfer(unit, state.id, Kind.HANDED_OFF, handed, request.head.actor)
+
+
+def _view(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """Break the glass: the view is logged on the case, the asker may read until its time is over."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskReason)
+    _must_be_above(unit, asker)
+    until = unit.now + timedelta(hours=unit.center.policy.view_hours)
+    viewed = e.Viewed(by=asker, reason=body.reason, until=until, request=request.record)
+    after = log.write(unit, state.id, Kind.VIEWED, viewed, request.head.actor)
+    if asker not in after.followers:
+        log.send_records(unit, state.id, unit.book.records(state.id), asker)
+        unit.outbox.send(Type.VIEW, View(case_id=state.id, until=until), asker, case_id=state.id)
+
+
+_GRANTS: dict[Ask, Callable[[Unit, CaseState, CaseRequest], None]] = {
+    Ask.NOTE: _note,
+    Ask.URGE: _urge,
+    Ask.ANSWER: _answered,
+    Ask.JOINT_ACCEPT: _joint_accept,
+    Ask.JOINT_DECLINE: _joint_decline,
+    Ask.JOINT_ENTRY: _joint_entry,
+    Ask.COUNTERSIGN: _countersign,
+    Ask.HANDOFF_ACCEPT: _handoff_accept,
+    Ask.HANDOFF_DECLINE: _handoff_decline,
+    Ask.RECALL: _recall,
+    Ask.VISIT: _visit,
+    Ask.REOPEN: _reopen,
+    Ask.LEAD_ORDER: _lead_order,
+    Ask.VIEW: _view,
+}

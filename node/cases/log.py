@@ -1,0 +1,96 @@
+"""Writing into a case's log: sign, fold, and tell everyone who must know, in one unit of work."""
+
+from node.cases.book import Sheet, header_of
+from node.unit import Unit
+from protocol.case import CaseState, next_epoch
+from protocol.entries import Body, Entry, EntryHead, Kind, write_entry
+from protocol.keys import digest, to_text
+from protocol.messages import ENTRIES_MAX_BYTES, Entries, Type
+from protocol.records import Record
+
+SYSTEM = "system"
+"""The actor of what the node does by itself."""
+
+
+def write(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> CaseState:
+    """Append an entry as its author and tell the followers and, where they may know, the ancestors.
+
+    Raises:
+        Refused: a rule forbids it.
+        BodyTooLarge: the body exceeds 32 KB.
+    """
+    entry, state = append(unit, case_id, kind, body, actor)
+    tell_followers(unit, state, entry)
+    tell_ancestors(unit, state)
+    return state
+
+
+def append(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> tuple[Entry, CaseState]:
+    """Append an entry as its author, telling nobody yet."""
+    state = unit.book.state(case_id)
+    head = EntryHead(
+        case_id=case_id,
+        epoch=next_epoch(state, kind) if state is not None else 1,
+        seq=state.seq + 1 if state is not None else 1,
+        kind=kind,
+        at=unit.now,
+        center=unit.me,
+        actor=actor,
+        body_digest="",
+    )
+    entry = write_entry(unit.center.identity.signing, head, body, unit.new_salt())
+    return entry, unit.book.append(entry)
+
+
+def tell_followers(unit: Unit, state: CaseState, entry: Entry, *, but: str | None = None) -> None:
+    """Send an entry to every full follower; one that has just joined gets the whole log."""
+    joined = getattr(entry.body, "center", None) if entry.head.kind == Kind.JOINED else None
+    for follower in state.followers:
+        if follower in {unit.me, but}:
+            continue
+        records = unit.book.records(state.id) if follower == joined else [entry.record]
+        send_records(unit, state.id, records, follower)
+
+
+def send_records(
+    unit: Unit, case_id: str, records: list[Record], destination: str, *, transfer_epoch: int | None = None
+) -> None:
+    """Send log entries in messages of bounded size."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        weight = len(record.head) + len(record.body or "") * 2
+        if batch and size + weight > ENTRIES_MAX_BYTES:
+            _send_batch(unit, case_id, batch, destination, transfer_epoch)
+            batch, size = [], 0
+        batch.append(record)
+        size += weight
+    if batch:
+        _send_batch(unit, case_id, batch, destination, transfer_epoch)
+
+
+def _send_batch(unit: Unit, case_id: str, batch: list[Record], destination: str, transfer_epoch: int | None) -> None:
+    payload = Entries(case_id=case_id, entries=tuple(batch))
+    unit.outbox.send(Type.ENTRIES, payload, destination, case_id=case_id, transfer_epoch=transfer_epoch)
+
+
+def tell_ancestors(unit: Unit, state: CaseState) -> None:
+    """Tell our ancestors the header of a high-grade, joint, overdue or supervised case, and when it stops being one."""
+    sheet = unit.book.sheet(state.id)
+    header = header_of(state)
+    qualifies = header.grade == "high" or header.joint or header.supervised or state.overdue(unit.now)
+    if not qualifies and sheet.header_told is None:
+        return
+    header = header_of(state, withdrawn=not qualifies)
+    stamp = to_text(digest(header.model_copy(update={"seq": 0}).model_dump_json().encode()))
+    if stamp == sheet.header_told:
+        return
+    for ancestor in unit.tree.ancestors(unit.me):
+        if ancestor not in state.followers:
+            unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
+    _remember_told(sheet, stamp if qualifies else None)
+
+
+def _remember_told(sheet: Sheet, stamp: str | None) -> None:
+    sheet.header_told = stamp
+    sheet.dirty = True

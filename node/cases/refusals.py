@@ -1,0 +1,52 @@
+"""How a refusal of the protocol's rules is told to a person: problem type, status and words."""
+
+from typing import cast
+
+from node.i18n import N_
+from node.problems import Member, Problem
+from protocol.errors import Refused
+
+_TOLD: dict[str, tuple[int, str, str]] = {
+    "not-holder": (409, N_("not-holder"), N_("This center does not hold the case.")),
+    "stale-epoch": (409, N_("stale-epoch"), N_("The case has moved on to epoch {epoch} since.")),
+    "wrong-status": (409, N_("wrong-status"), N_("The case is {status}; this can't be done now.")),
+    "not-accepted": (409, "wrong-status", N_("Accept the case first.")),
+    "already-accepted": (409, "wrong-status", N_("{accepted_by} has already accepted the case.")),
+    "not-countersigned": (409, N_("not-countersigned"), N_("Not yet countersigned by: {missing}.")),
+    "escalation-gated": (
+        409,
+        N_("escalation-gated"),
+        N_("The case may not go up yet. Missing: {missing}. A mediation attempt or a trigger that holds opens the way."),
+    ),
+    "nothing-to-return-to": (409, N_("nothing-to-return-to"), N_("Nobody gave this case to us; there is nobody to return it to.")),
+    "no-parent": (409, N_("no-parent"), N_("There is no center above this one.")),
+    "unreachable": (409, N_("unreachable"), N_("{center} can't be reached: it takes no part in the federation any more.")),
+    "to-self": (422, "invalid", N_("A case can't be given to the center that holds it.")),
+    "not-the-sender": (409, N_("not-the-sender"), N_("Only {expected} can get the case back.")),
+    "stale-agreement": (409, N_("stale-agreement"), N_("This is not the present agreement (entry {agreement_seq}).")),
+    "not-a-partner": (409, N_("not-a-partner"), N_("{center} takes no part in the joint mediation.")),
+    "not-invited": (409, N_("not-invited"), N_("{center} has no open invitation.")),
+    "no-such-urge": (409, N_("no-such-urge"), N_("Entry {seq} is no supervision order.")),
+    "recall-too-late": (409, N_("recall-too-late"), N_("{accepted_by} has already accepted the case there.")),
+    "not-last-sender": (409, N_("not-last-sender"), N_("Only the center that made the last transfer can recall the case.")),
+    "not-an-ancestor": (409, N_("not-an-ancestor"), N_("Only a center above the holder can do this.")),
+    "not-a-follower": (409, N_("not-a-follower"), N_("Only a center that held the case or mediates jointly can do this.")),
+    "holder-cannot-ask": (409, N_("holder-cannot-ask"), N_("The holder itself can't do this.")),
+    "custody-frozen": (
+        409,
+        N_("custody-frozen"),
+        N_("Custody is frozen: this center's database seems to have gone back in time."),
+    ),
+    "unknown-case": (409, N_("unknown-case"), N_("The center that should hold the case does not know it.")),
+}
+
+
+def problem_of(refused: Refused) -> Problem:
+    """The problem that tells of a refusal, with the current holder or destination where it matters."""
+    status, type_, detail = _TOLD[refused.reason]
+    return Problem(status, type_, detail, **cast("dict[str, Member]", refused.members))
+
+
+def told(reason: str) -> str:
+    """The catalog message of a reason; the reason itself where it is free text."""
+    return _TOLD[reason][2] if reason in _TOLD else reason

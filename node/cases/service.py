@@ -1,0 +1,138 @@
+"""What the holder's people do with a case. Every function is one act in the caller's unit of work; none commits."""
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from node.cases import log, transfers
+from node.cases.book import header_of, newest_header
+from node.cases.tables import NumberRow
+from node.clock import LOCAL_ZONE
+from node.unit import Unit
+from protocol import entries as e
+from protocol.case import CaseState, check
+from protocol.codes import Category, Grade, Source, Trigger, short_name
+from protocol.custody import check_epoch, destination_of_return
+from protocol.entries import Kind
+from protocol.errors import Refused
+from protocol.messages import Invitation, InvitationKind, Type
+from protocol.policy import escalation_gate
+from protocol.records import Frozen
+
+
+class Registration(Frozen):
+    """What is known when a matter is registered."""
+
+    title: e.Title
+    category: Category
+    place: e.Place
+    parties: tuple[e.Party, ...]
+    description: str | None = None
+    source: Source = Source.VISIT
+    grade: Grade = Grade.LOW
+    occurred_at: datetime | None = None
+
+
+def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
+    """Enter a matter (登记): it gets an identity, a number, and its first entry."""
+    year = unit.now.astimezone(LOCAL_ZONE).year
+    running = _next_number(unit, year)
+    body = e.Registered(
+        number=f"{unit.me}-{year}-{running:04d}",
+        display_number=f"{short_name(unit.center.name)}〔{year}〕{running}号",
+        **{name: getattr(registration, name) for name in Registration.model_fields},
+    )
+    return log.write(unit, unit.new_id(), Kind.REGISTERED, body, actor)
+
+
+def _next_number(unit: Unit, year: int) -> int:
+    last = unit.session.scalar(select(NumberRow.last).where(NumberRow.year == year).with_for_update())
+    if last is None:
+        unit.session.execute(insert(NumberRow).values(year=year, last=1))
+        return 1
+    unit.session.execute(update(NumberRow).where(NumberRow.year == year).values(last=last + 1))
+    return last + 1
+
+
+def held_state(unit: Unit, case_id: str, epoch: int | None) -> CaseState:
+    """The case, for somebody who wants to act on it as its holder.
+
+    Raises:
+        Refused: ``stale-epoch`` where the caller names another epoch; ``not-holder`` where another center holds it.
+    """
+    sheet = unit.book.sheet(case_id)
+    if epoch is not None and sheet.state is not None:
+        check_epoch(sheet.state.custody, epoch)
+    if sheet.state is None or sheet.state.holder != unit.me:
+        header = newest_header(sheet)
+        raise Refused("not-holder", holder=header.holder, in_transit_to=header.in_transit_to)
+    return sheet.state
+
+
+def escalate(unit: Unit, state: CaseState, reason: str, triggers: frozenset[Trigger], actor: str) -> CaseState:
+    """Give the case to the parent (上报), if the policy's gate is open.
+
+    Raises:
+        Refused: ``no-parent``, ``escalation-gated`` with what is missing.
+    """
+    parent = unit.center.identity.parent
+    if parent is None:
+        raise Refused("no-parent")
+    check(state, Kind.ESCALATED, unit.me)
+    gate = escalation_gate(unit.center.policy, state, triggers, unit.now)
+    if not gate.open:
+        raise Refused("escalation-gated", missing=list(gate.missing))
+    body = e.Escalated(to=parent, reason=reason, triggers=gate.holding)
+    return transfers.transfer(unit, state.id, Kind.ESCALATED, body, actor)
+
+
+def give_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseState:
+    """Return the case to whoever gave it (退回).
+
+    Raises:
+        Refused: ``nothing-to-return-to``.
+    """
+    check(state, Kind.RETURNED, unit.me)
+    body = e.Transfer(to=destination_of_return(state.custody), reason=reason)
+    return transfers.transfer(unit, state.id, Kind.RETURNED, body, actor)
+
+
+def invite(unit: Unit, state: CaseState, body: e.Invited, actor: str) -> CaseState:
+    """Invite partners to a joint mediation (联合调处); each gets header, title, place and reason."""
+    after = log.write(unit, state.id, Kind.INVITED, body, actor)
+    for partner in body.partners:
+        if partner not in after.accepted_partners:
+            send_invitation(unit, after, InvitationKind.JOINT, partner, body.reason)
+    return after
+
+
+def offer_handoff(unit: Unit, state: CaseState, to: str, reason: str, actor: str) -> CaseState:
+    """Ask a peer to take the case over (移交); custody moves when it accepts.
+
+    Raises:
+        Refused: ``unreachable``.
+    """
+    if not unit.outbox.reachable(to):
+        raise Refused("unreachable", center=to)
+    previous = state.offer
+    after = log.write(unit, state.id, Kind.OFFERED, e.Offered(to=to, reason=reason), actor)
+    if previous is not None and previous.to != to:
+        send_invitation(unit, after, InvitationKind.HANDOFF, previous.to, previous.reason, withdrawn=True)
+    if to not in after.followers:
+        send_invitation(unit, after, InvitationKind.HANDOFF, to, reason)
+    return after
+
+
+def send_invitation(
+    unit: Unit, state: CaseState, kind: InvitationKind, to: str, reason: str, *, withdrawn: bool = False
+) -> None:
+    """Tell somebody that it is invited, or not any more."""
+    invitation = Invitation(
+        kind=kind,
+        header=header_of(state),
+        title="" if withdrawn else state.title,
+        place="" if withdrawn else state.place,
+        reason=reason,
+        withdrawn=withdrawn,
+    )
+    unit.outbox.send(Type.INVITATION, invitation, to, case_id=state.id)

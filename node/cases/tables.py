@@ -1,0 +1,118 @@
+"""Tables of cases: the row that lists and filters read, the log, and what waits for it."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.db import Base
+
+
+class CaseRow(Base):
+    """A case as far as this center may know it (``access``, see ``node.access``).
+
+    ``state`` is the fold of the log (full and viewed copies); ``invitation`` and ``header`` are the last ones received. The
+    plain columns repeat what lists show and filter by.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        Index("ix_cases_list", "registered_at", "id"),
+        Index("ix_cases_held", "holder", "ended", "deadline"),
+        Index("ix_cases_status", "status"),
+        Index("ix_cases_grade", "grade"),
+        Index("ix_cases_category", "category"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    access: Mapped[str]
+    number: Mapped[str] = mapped_column(index=True)
+    display_number: Mapped[str]
+    title: Mapped[str | None]
+    place: Mapped[str | None]
+    category: Mapped[str]
+    grade: Mapped[str]
+    status: Mapped[str]
+    origin: Mapped[str]
+    holder: Mapped[str | None]
+    in_transit_to: Mapped[str | None]
+    epoch: Mapped[int]
+    seq: Mapped[int]
+    deadline: Mapped[datetime | None]
+    registered_at: Mapped[datetime]
+    joint: Mapped[bool]
+    supervised: Mapped[bool]
+    ended: Mapped[bool]
+    state: Mapped[str | None] = mapped_column(Text)
+    invitation: Mapped[str | None] = mapped_column(Text)
+    header: Mapped[str | None] = mapped_column(Text)
+    header_told: Mapped[str | None]
+    """Digest of the header last told to our ancestors; None while none was told."""
+    view_until: Mapped[datetime | None]
+    """Until when a broken glass lets this center read the case."""
+
+
+class EntryRow(Base):
+    """A log entry as it was signed; ``salt`` and ``body`` are null where the body was purged."""
+
+    __tablename__ = "entries"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    center: Mapped[str]
+    head: Mapped[str] = mapped_column(Text)
+    signature: Mapped[str]
+    salt: Mapped[str | None]
+    body: Mapped[str | None] = mapped_column(Text)
+
+
+class HeldBackRow(Base):
+    """An entry that came before one that precedes it."""
+
+    __tablename__ = "held_back"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    record: Mapped[str] = mapped_column(Text)
+    held_at: Mapped[datetime]
+
+
+class RequestRow(Base):
+    """A request: ours (``mine``), or one of another center that we, the holder, have judged or keep waiting."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(index=True)
+    epoch: Mapped[int]
+    kind: Mapped[str]
+    center: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    record: Mapped[str] = mapped_column(Text)
+    mine: Mapped[bool]
+
+
+class TombstoneRow(Base):
+    """A transfer that was refused here and can never be applied later."""
+
+    __tablename__ = "tombstones"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
+class NumberRow(Base):
+    """The last number given in a year."""
+
+    __tablename__ = "numbers"
+
+    year: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[int]

@@ -1,0 +1,177 @@
+"""Transfers: custody leaves, arrives, comes back.
+
+The order of messages matters. To the destination go first the entries it lacks, then the notice that custody is its own; only
+then do the other followers hear of it. On a tree of first-in-first-out links nobody can thus speak to the new holder about a
+transfer that has not reached it yet.
+"""
+
+import structlog
+from sqlalchemy import select, update
+
+from node.cases import log
+from node.cases.tables import RequestRow, TombstoneRow
+from node.cases.working_days import add_working_days
+from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from node.unit import Unit
+from protocol.case import CaseState
+from protocol.custody import POPPING, restored_deadline
+from protocol.entries import Delivered, Kind, Recalled, Transfer, WithReason
+from protocol.errors import Refused
+from protocol.link import StopReason
+from protocol.messages import Message, RequestState, TransferNotice, Type, Void, source_of, write_message
+
+logger = structlog.get_logger()
+
+
+def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -> CaseState:
+    """Give a case away: append the transfer, send the log and the notice to the destination, then tell the others.
+
+    Raises:
+        Refused: a rule forbids it, the destination can't be reached, or custody is frozen here.
+    """
+    check_not_frozen(unit)
+    if not unit.outbox.reachable(body.to):
+        raise Refused("unreachable", center=body.to)
+    before = unit.book.state(case_id)
+    assert before is not None
+    entry, state = log.append(unit, case_id, kind, body, actor)
+    follows = body.to in before.followers
+    records = [entry.record] if follows else unit.book.records(case_id)
+    log.send_records(unit, case_id, records, body.to, transfer_epoch=state.epoch)
+    notice = TransferNotice(case_id=case_id, epoch=state.epoch, seq=state.seq, kind=kind)
+    unit.outbox.send(Type.TRANSFER, notice, body.to, case_id=case_id, transfer_epoch=state.epoch)
+    log.tell_followers(unit, state, entry, but=body.to)
+    log.tell_ancestors(unit, state)
+    return state
+
+
+def check_not_frozen(unit: Unit) -> None:
+    """Refuse to move custody while our own database is suspected to have gone back in time.
+
+    Raises:
+        Refused: ``custody-frozen``.
+    """
+    restored = select(LinkRow.peer).where(LinkRow.stop_reason == StopReason.SELF_RESTORED).limit(1)
+    if unit.session.scalar(restored) is not None:
+        raise Refused("custody-frozen")
+
+
+def deliver(unit: Unit, state: CaseState) -> CaseState:
+    """Take custody of a case that is in flight to us."""
+    custody = state.custody
+    assert custody.flight is not None
+    if custody.flight.kind in POPPING:
+        deadline = restored_deadline(custody, unit.now)
+    else:
+        deadline = custody.deadline
+        if custody.working_days is not None:
+            deadline = add_working_days(unit.now, custody.working_days)
+        if deadline is not None and custody.not_after is not None:
+            deadline = min(deadline, custody.not_after)
+    return log.write(unit, state.id, Kind.DELIVERED, Delivered(deadline=deadline), log.SYSTEM)
+
+
+def bounce(unit: Unit, case_id: str, epoch: int, reason: str) -> CaseState | None:
+    """Take back a transfer of ours that could not be delivered or was refused; None where it is no longer in flight."""
+    state = unit.book.state(case_id)
+    if state is None or state.epoch != epoch:
+        return None
+    flight = state.custody.flight
+    if flight is None or flight.sender != unit.me:
+        return None
+    logger.warning("transfer.bounced", case_id=case_id, epoch=epoch, reason=reason)
+    return log.write(unit, case_id, Kind.BOUNCED, WithReason(reason=reason or "-"), log.SYSTEM)
+
+
+def bury(unit: Unit, case_id: str, epoch: int, reason: str) -> None:
+    """Leave a tombstone: this transfer can never be applied here any more."""
+    if unit.session.get(TombstoneRow, (case_id, epoch)) is None:
+        unit.session.add(TombstoneRow(case_id=case_id, epoch=epoch, reason=reason[:500], at=unit.now))
+
+
+def is_buried(unit: Unit, case_id: str, epoch: int) -> bool:
+    """Whether a tombstone stands for this transfer."""
+    return unit.session.get(TombstoneRow, (case_id, epoch)) is not None
+
+
+def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseState | None:
+    """Take back our own transfer if no wire has seen it yet: its messages become void, custody is ours again at once.
+
+    Returns:
+        The case, or None if the transfer has been offered already (then only a recall helps).
+    """
+    flight = state.custody.flight
+    assert flight is not None
+    rows = _unoffered(unit, state)
+    if rows is None:
+        return None
+    for row in rows:
+        row.body = _void(row)
+        row.case_id = None
+    departure = unit.book.entry(state.id, state.seq)
+    assert departure is not None
+    body = Recalled(to=unit.me, reason=reason, taken_back=True)
+    entry, after = log.append(unit, state.id, Kind.RECALLED, body, actor)
+    if flight.to in after.followers:
+        log.send_records(unit, state.id, [departure.record, entry.record], flight.to)
+    log.tell_followers(unit, after, entry, but=flight.to)
+    log.tell_ancestors(unit, after)
+    return after
+
+
+def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:
+    """The messages of the transfer in flight, if none of them was ever offered to the wire."""
+    rows = unit.session.scalars(
+        select(OutboxRow).where(OutboxRow.case_id == state.id, OutboxRow.transfer_epoch == state.epoch)
+    ).all()
+    if not rows:
+        return None
+    first = min(rows, key=lambda row: row.seq)
+    offered = unit.session.scalar(
+        select(LaneRow.offered_seq).where(LaneRow.peer == first.peer, LaneRow.lane == first.lane).with_for_update()
+    )
+    return None if offered is None or offered >= first.seq else list(rows)
+
+
+def _void(row: OutboxRow) -> bytes:
+    """What stands in the place of a message that was taken back; the neighbour gets it and does nothing."""
+    message = Message.model_validate_json(row.body)
+    void = Message(
+        id=message.id,
+        source=source_of(message.sender),
+        type=Type.VOID,
+        time=message.time,
+        destination=row.peer,
+        datacontenttype="application/json",
+        data=Void().model_dump(mode="json"),
+    )
+    return write_message(void)
+
+
+def refuse_request(unit: Unit, request_id: str, reason: str) -> None:
+    """Our own pending request can't reach anybody: say so on it."""
+    row = unit.session.get(RequestRow, request_id)
+    if row is not None and row.mine and row.state == RequestState.PENDING:
+        row.state, row.reason = RequestState.REFUSED, reason
+
+
+def give_up(unit: Unit, peer: str, reason: str) -> int:
+    """A neighbour was cut off: what still waits for it comes back. Returns how many transfers of ours bounced."""
+    bounced = 0
+    waiting = unit.session.scalars(
+        select(OutboxRow)
+        .join(LaneRow, (LaneRow.peer == OutboxRow.peer) & (LaneRow.lane == OutboxRow.lane))
+        .where(OutboxRow.peer == peer, OutboxRow.seq > LaneRow.acked_seq)
+        .order_by(OutboxRow.lane, OutboxRow.seq)
+    ).all()
+    for row in waiting:
+        if row.case_id is not None and row.transfer_epoch is not None:
+            bounced += bounce(unit, row.case_id, row.transfer_epoch, reason) is not None
+            continue
+        message = Message.model_validate_json(row.body)
+        if message.sender == unit.me:
+            refuse_request(unit, message.id, "unreachable")
+        else:
+            unit.outbox.undeliverable(message, reason)
+    unit.session.execute(update(OutboxRow).where(OutboxRow.peer == peer).values(case_id=None))
+    return bounced

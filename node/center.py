@@ -1,0 +1,56 @@
+"""A center, wired: what every part of the service is given instead of reaching for globals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node.accounts.passwords import PasswordHasher
+from node.clock import Clock
+from node.db import Database
+from node.directory import Directory
+from node.identity import Identity
+from node.level import Level
+from node.unit import system_random
+from protocol.policy import Policy
+
+
+@dataclass
+class Center:
+    """One center.
+
+    Attributes:
+        identity: code, keys, incarnation.
+        level: policy and pages of its level.
+        database: its database.
+        directory: the centers it knows.
+        clock: its clock.
+        hasher: hashes passwords.
+        root_key: public signing key of the root, the anchor of trust.
+        data_dir: where everything of this center lies; None only in tests that need no files.
+        random_bytes: source of randomness; seeded in simulations.
+    """
+
+    identity: Identity
+    level: Level
+    database: Database
+    directory: Directory
+    clock: Clock
+    hasher: PasswordHasher
+    root_key: str
+    data_dir: Path | None = None
+    random_bytes: Callable[[int], bytes] = field(default=system_random)
+
+    @property
+    def code(self) -> str:
+        """Our code."""
+        return self.identity.code
+
+    @property
+    def name(self) -> str:
+        """Our name, by our certificate."""
+        return self.directory.tree.name(self.identity.code)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force here."""
+        return self.level.policy

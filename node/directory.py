@@ -1,0 +1,111 @@
+"""The centers we know, by their certificates: names, tree, keys. Kept in memory, replaced whole when a certificate comes."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.federation.tables import CertificateRow
+from protocol.centers import Certificate, Claims, Tree, check
+from protocol.errors import BadRecord
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the certificates say.
+
+    Attributes:
+        tree: newest claims of every center.
+        keys: signing keys of every center, newest first; revoked centers keep theirs for old entries.
+        stamp: tells one state of the table from another.
+    """
+
+    tree: Tree = field(default_factory=lambda: Tree({}))
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    stamp: tuple[int, int] = (0, 0)
+
+    def keys_of(self, code: str) -> tuple[str, ...]:
+        """Signing keys of a center, newest first; none where we have no certificate."""
+        return self.keys.get(code, ())
+
+
+class Directory:
+    """The certificates of one database."""
+
+    def __init__(self) -> None:
+        self.known = Known()
+
+    @property
+    def tree(self) -> Tree:
+        """The federation's tree."""
+        return self.known.tree
+
+    def refresh(self, session: Session) -> bool:
+        """Read the table again if it changed; says whether it did."""
+        count, versions = session.execute(
+            select(func.count(), func.coalesce(func.sum(CertificateRow.version), 0))
+        ).one()
+        stamp = (int(count), int(versions))
+        if stamp == self.known.stamp:
+            return False
+        newest: dict[str, Claims] = {}
+        keys: dict[str, list[str]] = defaultdict(list)
+        rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
+        for row in rows:
+            claims = Claims.model_validate_json(row.claims)
+            newest.setdefault(claims.code, claims)
+            if claims.signing_key not in keys[claims.code]:
+                keys[claims.code].append(claims.signing_key)
+        self.known = Known(Tree(newest), {code: tuple(found) for code, found in keys.items()}, stamp)
+        return True
+
+
+def add_certificates(session: Session, certificates: Iterable[Certificate], root_key: str) -> list[Certificate]:
+    """Check certificates and store those that are new, parents before children.
+
+    Args:
+        session: a unit of work.
+        certificates: in any order.
+        root_key: the root's public signing key, the anchor of all trust.
+
+    Returns:
+        Those that we did not have.
+
+    Raises:
+        BadRecord: one does not verify, or its issuer is unknown.
+    """
+    pending = list(certificates)
+    added: list[Certificate] = []
+    while pending:
+        waiting: list[Certificate] = []
+        for certificate in pending:
+            claims = certificate.parse()
+            issuer_keys = _issuer_keys(session, claims, root_key)
+            if not issuer_keys:
+                waiting.append(certificate)
+                continue
+            check(certificate, issuer_keys)
+            if session.get(CertificateRow, (claims.code, claims.version)) is None:
+                session.add(
+                    CertificateRow(
+                        code=claims.code,
+                        version=claims.version,
+                        claims=certificate.claims,
+                        signature=certificate.signature,
+                    )
+                )
+                session.flush()
+                added.append(certificate)
+        if len(waiting) == len(pending):
+            raise BadRecord(f"issuer of the certificate of {waiting[0].parse().code} is unknown")
+        pending = waiting
+    return added
+
+
+def _issuer_keys(session: Session, claims: Claims, root_key: str) -> tuple[str, ...]:
+    if claims.parent is None:
+        return (root_key,)
+    rows = session.scalars(select(CertificateRow.claims).where(CertificateRow.code == claims.issuer)).all()
+    return tuple(Claims.model_validate_json(row).signing_key for row in rows)

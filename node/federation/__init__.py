@@ -1,0 +1,1 @@
+"""How centers talk: broker, transports, link runner, outbox and inbox, enrolment."""

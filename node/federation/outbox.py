@@ -1,0 +1,133 @@
+"""The outbox: messages leave in the transaction of the act that they tell of.
+
+``send`` addresses a message; for the neighbour it goes as it is, for anybody beyond it is sealed. ``flush`` gives numbers: it locks
+each lane's row (in a fixed order, so that two units never wait for each other in a circle), hence numbers follow commit order.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from protocol.messages import Lane, Message, Type, Undeliverable, lane_of, seal_message, source_of, write_message
+from protocol.records import Frozen
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+log = structlog.get_logger()
+
+
+class Draft(NamedTuple):
+    """A message waiting for its number."""
+
+    message_id: str
+    destination: str
+    body: bytes
+    case_id: str | None
+    transfer_epoch: int | None
+
+
+class Outbox:
+    """Messages of one unit of work."""
+
+    def __init__(self, center: "Center", session: Session, now: datetime) -> None:
+        self._center = center
+        self._session = session
+        self._now = now
+        self._drafts: dict[tuple[str, Lane], list[Draft]] = {}
+        self._linked: frozenset[str] | None = None
+
+    def reachable(self, destination: str) -> bool:
+        """Whether a message to ``destination`` has a way to go from here."""
+        route = self._center.directory.tree.route(self._center.identity.code, destination)
+        return route is not None and route in self.neighbours()
+
+    def send(
+        self,
+        type_: Type,
+        payload: Frozen,
+        destination: str,
+        *,
+        case_id: str | None = None,
+        transfer_epoch: int | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Address a message; returns its id, or None where nobody of this code can be reached (revoked)."""
+        me = self._center.identity.code
+        tree = self._center.directory.tree
+        neighbour = tree.route(me, destination)
+        if neighbour is None or neighbour not in self.neighbours():
+            log.warning("message.unroutable", type=type_, destination=destination, case_id=case_id)
+            return None
+        message = Message(
+            id=message_id or self._center.random_bytes(16).hex(),
+            source=source_of(me),
+            type=type_,
+            time=self._now,
+            destination=destination,
+            subject=case_id,
+            datacontenttype="application/json",
+            data=payload.model_dump(mode="json", exclude_none=True),
+        )
+        if destination != neighbour:
+            sealing_key = tree.claims[destination].sealing_key
+            message = seal_message(message, self._center.identity.signing, sealing_key, self._center.random_bytes(32))
+        draft = Draft(message.id, destination, write_message(message), case_id, transfer_epoch)
+        self._drafts.setdefault((neighbour, lane_of(type_)), []).append(draft)
+        return message.id
+
+    def forward(self, message: Message, neighbour: str, lane: Lane) -> None:
+        """Pass on somebody else's message."""
+        passed = message.model_copy(update={"hops": message.hops + 1})
+        draft = Draft(message.id, message.destination, write_message(passed), None, None)
+        self._drafts.setdefault((neighbour, lane), []).append(draft)
+
+    def undeliverable(self, message: Message, reason: str) -> None:
+        """Tell the source of somebody else's message that it can't be brought to its destination."""
+        me = self._center.identity.code
+        if message.sender != me and message.type in {Type.SEALED, Type.ENTRIES, Type.TRANSFER}:
+            self.send(Type.UNDELIVERABLE, Undeliverable(message_id=message.id, reason=reason), message.sender)
+
+    def is_neighbour(self, code: str) -> bool:
+        """Whether a link to ``code`` exists and is not revoked."""
+        return code in self.neighbours()
+
+    def snapshot(self) -> dict[tuple[str, Lane], list[Draft]]:
+        """What was collected so far, to go back to."""
+        return {key: list(drafts) for key, drafts in self._drafts.items()}
+
+    def restore(self, snapshot: dict[tuple[str, Lane], list[Draft]]) -> None:
+        """Go back to a snapshot."""
+        self._drafts = snapshot
+
+    def flush(self) -> None:
+        """Number and store what was collected."""
+        for (peer, lane), drafts in sorted(self._drafts.items()):
+            row = self._session.execute(
+                select(LaneRow.last_seq).where(LaneRow.peer == peer, LaneRow.lane == lane).with_for_update()
+            ).one()
+            first = row.last_seq + 1
+            self._session.execute(
+                update(LaneRow)
+                .where(LaneRow.peer == peer, LaneRow.lane == lane)
+                .values(last_seq=row.last_seq + len(drafts))
+            )
+            self._session.execute(
+                insert(OutboxRow),
+                [
+                    {"peer": peer, "lane": lane.value, "seq": seq, "queued_at": self._now, **draft._asdict()}
+                    for seq, draft in enumerate(drafts, start=first)
+                ],
+            )
+        self._drafts.clear()
+
+    def neighbours(self) -> frozenset[str]:
+        """Codes of the neighbours that we have a link to, revoked ones left out."""
+        if self._linked is None:
+            peers = self._session.scalars(select(LinkRow.peer).where(LinkRow.revoked_at.is_(None)))
+            self._linked = frozenset(peers)
+        return self._linked

@@ -1,0 +1,118 @@
+"""Tables of the federation: who we are, whom we know, our neighbours, and what passes between us."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.db import Base
+
+
+class IdentityRow(Base):
+    """Who this database belongs to; one row. ``incarnation`` is drawn anew with every database."""
+
+    __tablename__ = "identity"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class CertificateRow(Base):
+    """A certificate, checked when it came in; all versions are kept, since old signatures must verify for ever."""
+
+    __tablename__ = "certificates"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    claims: Mapped[str]
+    signature: Mapped[str]
+
+
+class LinkRow(Base):
+    """A neighbour. ``direction`` is ``up`` to the parent, ``down`` to a child."""
+
+    __tablename__ = "links"
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    direction: Mapped[str]
+    nkey: Mapped[str | None]
+    """Public NKey with which a child connects to our broker."""
+    state: Mapped[str] = mapped_column(default="offline")
+    stop_reason: Mapped[str | None]
+    last_hello_at: Mapped[datetime | None]
+    clock_offset: Mapped[float | None]
+    """Seconds that the peer's clock is ahead of ours, by its last HELLO."""
+    revoked_at: Mapped[datetime | None]
+
+
+class LaneRow(Base):
+    """One lane of a link, both directions. Locking this row gives sequence numbers in commit order."""
+
+    __tablename__ = "lanes"
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    last_seq: Mapped[int] = mapped_column(default=0)
+    offered_seq: Mapped[int] = mapped_column(default=0)
+    offered_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    acked_seq: Mapped[int] = mapped_column(default=0)
+    acked_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    applied_seq: Mapped[int] = mapped_column(default=0)
+    applied_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    peer_incarnation: Mapped[str | None]
+
+
+class OutboxRow(Base):
+    """A message for a neighbour, kept until its database has it, and after that for the sent log."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_transfer", "case_id", "transfer_epoch"),)
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[str] = mapped_column(index=True)
+    destination: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Digest chain up to this message, once it was offered."""
+    case_id: Mapped[str | None]
+    """The case, where the message is our own."""
+    transfer_epoch: Mapped[int | None]
+    """The epoch of the transfer that this message is part of."""
+    queued_at: Mapped[datetime]
+    receipt_at: Mapped[datetime | None]
+    """When the destination said, end to end, that it has applied it."""
+
+
+class ReceivedFrameRow(Base):
+    """A frame as it was applied, compressed: what a restored neighbour gets back."""
+
+    __tablename__ = "received_frames"
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str] = mapped_column(primary_key=True)
+    first_seq: Mapped[int] = mapped_column(primary_key=True)
+    last_seq: Mapped[int]
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ParkedRow(Base):
+    """A message that could not be applied: kept, shown with its reason, replayed on request or after an upgrade."""
+
+    __tablename__ = "parked"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    peer: Mapped[str]
+    lane: Mapped[str]
+    seq: Mapped[int]
+    message_id: Mapped[str | None]
+    type: Mapped[str | None]
+    case_id: Mapped[str | None] = mapped_column(index=True)
+    reason: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    parked_at: Mapped[datetime]

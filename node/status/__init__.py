@@ -1,0 +1,1 @@
+"""Status: counters, snapshots, daily rows, API."""

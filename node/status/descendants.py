@@ -1,0 +1,85 @@
+"""Rows of everyone below: last-value snapshots, and daily rows that come on the bulk lane and go on upward."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from node.status.tables import CounterRow, DayCounterRow
+from node.unit import Unit
+from protocol.errors import BadRecord
+from protocol.messages import Days, Message, Type
+from protocol.status import DayRow, Row
+
+DAYS_PER_MESSAGE = 50
+"""Daily rows of one message: about 40 KB before compression."""
+
+
+def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
+    """Keep the newest row of each descendant; within an incarnation the higher counter wins, a stale one never does.
+
+    Returns:
+        Codes of the centers whose rows changed.
+
+    Raises:
+        BadRecord: a row is of somebody who is not below the sender.
+    """
+    changed = []
+    for row in rows:
+        if row.code != sender and sender not in unit.tree.ancestors(row.code):
+            raise BadRecord(f"{sender} sent a row of {row.code}, who is not below it")
+        kept = unit.session.get(CounterRow, row.code)
+        if kept is None:
+            kept = CounterRow(code=row.code)
+            unit.session.add(kept)
+        elif kept.incarnation == row.incarnation and kept.counter > row.counter:
+            continue
+        elif kept.as_of >= row.as_of:
+            continue
+        kept.incarnation, kept.counter, kept.as_of = row.incarnation, row.counter, row.as_of
+        kept.counters, kept.backlog = json.dumps(row.counters), row.backlog
+        changed.append(row.code)
+    unit.session.flush()
+    return changed
+
+
+def on_days(unit: Unit, message: Message, payload: Days) -> None:
+    """Keep daily rows of descendants; they go on upward with our own."""
+    for row in payload.rows:
+        if row.code != message.sender and message.sender not in unit.tree.ancestors(row.code):
+            raise BadRecord(f"{message.sender} sent a day of {row.code}, who is not below it")
+        kept = unit.session.get(DayCounterRow, (row.code, row.day))
+        if kept is None:
+            kept = DayCounterRow(code=row.code, day=row.day)
+            unit.session.add(kept)
+        elif kept.incarnation == row.incarnation and kept.version >= row.version:
+            continue
+        kept.incarnation, kept.version, kept.told = row.incarnation, row.version, False
+        kept.counters = json.dumps(row.counters)
+    unit.session.flush()
+
+
+def tell_days(unit: Unit, limit: int = 500) -> int:
+    """Send daily rows that changed (ours and our descendants') to the parent; returns how many."""
+    parent = unit.center.identity.parent
+    if parent is None:
+        return 0
+    rows = unit.session.scalars(
+        select(DayCounterRow).where(DayCounterRow.told.is_(False)).order_by(DayCounterRow.day).limit(limit)
+    ).all()
+    for start in range(0, len(rows), DAYS_PER_MESSAGE):
+        batch = rows[start : start + DAYS_PER_MESSAGE]
+        days = tuple(
+            DayRow(
+                code=row.code,
+                day=row.day,
+                incarnation=row.incarnation,
+                version=row.version,
+                counters=json.loads(row.counters),
+            )
+            for row in batch
+        )
+        unit.outbox.send(Type.DAYS, Days(rows=days), parent)
+        for row in batch:
+            row.told = True
+    return len(rows)

@@ -1,0 +1,72 @@
+"""The ledger: our own counters, changed in the transaction of the case that changes them."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.clock import local_day
+from node.status.tables import CounterRow, DayCounterRow
+from protocol.case import CaseState
+from protocol.entries import Entry
+from protocol.status import changes
+
+
+class Ledger:
+    """Counter changes of one unit of work."""
+
+    def __init__(
+        self, session: Session, me: str, incarnation: str, now: datetime, level_of: Callable[[str], str]
+    ) -> None:
+        self._session = session
+        self._me = me
+        self._incarnation = incarnation
+        self._now = now
+        self._level_of = level_of
+        self._delta: Counter[str] = Counter()
+
+    def count(self, before: CaseState | None, after: CaseState, entry: Entry) -> None:
+        """Count what ``entry`` changed."""
+        self._delta.update(changes(before, after, entry, self._me, self._level_of))
+
+    def snapshot(self) -> Counter[str]:
+        """What was counted so far, to go back to."""
+        return Counter(self._delta)
+
+    def restore(self, snapshot: Counter[str]) -> None:
+        """Go back to a snapshot."""
+        self._delta = snapshot
+
+    def flush(self) -> None:
+        """Add the changes to the total and to today's row."""
+        delta = {name: count for name, count in self._delta.items() if count}
+        self._delta.clear()
+        if not delta:
+            return
+        total = self._session.scalar(select(CounterRow).where(CounterRow.code == self._me).with_for_update())
+        if total is None:
+            total = CounterRow(code=self._me, incarnation=self._incarnation, counter=0, counters="{}", backlog=0)
+            self._session.add(total)
+        total.counter += 1
+        total.incarnation = self._incarnation
+        total.as_of = self._now
+        total.counters = _added(total.counters, delta)
+        day = local_day(self._now)
+        row = self._session.get(DayCounterRow, (self._me, day))
+        if row is None:
+            row = DayCounterRow(code=self._me, day=day, version=0, counters="{}", incarnation=self._incarnation)
+            self._session.add(row)
+        row.version += 1
+        row.incarnation = self._incarnation
+        row.counters = _added(row.counters, delta)
+        row.told = False
+        self._session.flush()
+
+
+def _added(text: str, delta: dict[str, int]) -> str:
+    counters = Counter(json.loads(text))
+    counters.update(delta)
+    return json.dumps({name: count for name, count in sorted(counters.items()) if count})

@@ -1,0 +1,228 @@
+"""The words of the field for its codes (DOMAIN.md): what ``neighbourhood`` or ``handed_off`` is called on a page.
+
+Each list is named as the field is named in the API, so that ``spoken`` can put words into any refusal whose places carry
+codes. A code that no list knows (a newer peer may send one) is shown as it is.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from node.accounts.roles import ROLE_NAMES
+from node.i18n import Language, N_, translate
+from protocol.codes import Category, Grade, PartyRole, Source, Status, Trigger
+from protocol.entries import Kind
+
+LEVELS: Final = {
+    "county": N_("County level"),
+    "township": N_("Township level"),
+    "village": N_("Village level"),
+}
+
+LETTERS: Final = {
+    "county": N_("C"),
+    "township": N_("T"),
+    "village": N_("V"),
+}
+"""The one letter in the square that names a level."""
+
+CATEGORIES: Final = {
+    Category.MARRIAGE_FAMILY: N_("Marriage and family"),
+    Category.NEIGHBOURHOOD: N_("Neighbours"),
+    Category.HOUSING_HOMESTEAD: N_("Housing and homestead"),
+    Category.CONTRACT: N_("Contract"),
+    Category.PRODUCTION_BUSINESS: N_("Production and business"),
+    Category.DAMAGES: N_("Damages"),
+    Category.FOREST_LAND: N_("Forest and land"),
+    Category.EXPROPRIATION: N_("Expropriation"),
+    Category.ENVIRONMENT: N_("Environment"),
+    Category.MIGRANT_WAGES: N_("Migrant workers' wages"),
+    Category.LABOUR_OTHER: N_("Other labour dispute"),
+    Category.TOURISM: N_("Tourism"),
+    Category.E_COMMERCE: N_("Online trade"),
+    Category.CONSUMER_OTHER: N_("Other consumer dispute"),
+    Category.MEDICAL: N_("Medical"),
+    Category.TRAFFIC: N_("Traffic accident"),
+    Category.PROPERTY_MANAGEMENT: N_("Property management"),
+    Category.OTHER: N_("Other"),
+}
+
+GRADES: Final = {
+    Grade.LOW: N_("Low risk"),
+    Grade.MEDIUM: N_("Medium risk"),
+    Grade.HIGH: N_("High risk"),
+}
+
+SOURCES: Final = {
+    Source.VISIT: N_("Resident's visit"),
+    Source.GRID_WORKER: N_("Grid worker"),
+    Source.INSPECTION: N_("Inspection"),
+    Source.HOTLINE: N_("Hotline"),
+    Source.PETITION: N_("Petition"),
+    Source.COURT: N_("Court"),
+    Source.POLICE: N_("Police"),
+    Source.PROCURATORATE: N_("Procuratorate"),
+    Source.SUPERIOR: N_("Superior"),
+    Source.DEPARTMENT: N_("Department"),
+}
+
+PARTY_ROLES: Final = {
+    PartyRole.APPLICANT: N_("Applicant"),
+    PartyRole.RESPONDENT: N_("Respondent"),
+    PartyRole.OTHER: N_("Other"),
+}
+
+STATUSES: Final = {
+    Status.REGISTERED: N_("Registered"),
+    Status.ACCEPTED: N_("Accepted"),
+    Status.MEDIATING: N_("In mediation"),
+    Status.AGREED: N_("Agreed"),
+    Status.FAILED: N_("Mediation failed"),
+    Status.CLOSED: N_("Closed"),
+    Status.WITHDRAWN: N_("Withdrawn"),
+    Status.REFERRED: N_("Referred"),
+    Status.MERGED: N_("Merged"),
+}
+
+TRIGGERS: Final = {
+    Trigger.GRADE_HIGH: N_("High risk"),
+    Trigger.GROUP_INCIDENT: N_("Group incident"),
+    Trigger.CROSSES_VILLAGES: N_("Crosses villages"),
+    Trigger.DANGER_TO_LIFE: N_("Danger to life"),
+    Trigger.DEADLINE_MISSED: N_("Deadline missed"),
+    Trigger.REPEATED_FAILURE: N_("Mediation failed repeatedly"),
+}
+
+MISSING: Final = {
+    "mediation": N_("a mediation attempt"),
+    **{f"trigger:{trigger}": name for trigger, name in TRIGGERS.items()},
+}
+"""What keeps the gate upward shut (``protocol.policy.Gate.missing``)."""
+
+KINDS: Final = {
+    Kind.REGISTERED: N_("Case registered"),
+    Kind.GRADED: N_("Grade set"),
+    Kind.CORRECTED: N_("Correction"),
+    Kind.ACCEPTED: N_("Case accepted"),
+    Kind.NOTED: N_("Note"),
+    Kind.MEDIATED: N_("Mediation session"),
+    Kind.AGREED: N_("Agreement reached"),
+    Kind.COUNTERSIGNED: N_("Agreement countersigned"),
+    Kind.FAILED: N_("Mediation failed"),
+    Kind.WITHDRAWN: N_("Application withdrawn"),
+    Kind.REFERRED: N_("Referred elsewhere"),
+    Kind.CLOSED: N_("Case closed"),
+    Kind.REOPENED: N_("Case reopened"),
+    Kind.MERGED: N_("Merged as a duplicate"),
+    Kind.VISITED: N_("Follow-up visit"),
+    Kind.ESCALATED: N_("Escalated"),
+    Kind.ASSIGNED: N_("Assigned"),
+    Kind.RETURNED: N_("Returned"),
+    Kind.HANDED_OFF: N_("Handed off"),
+    Kind.DELIVERED: N_("Delivered"),
+    Kind.BOUNCED: N_("Came back undelivered"),
+    Kind.RECALLED: N_("Recalled"),
+    Kind.URGED: N_("Supervision order"),
+    Kind.ANSWERED: N_("Order answered"),
+    Kind.INVITED: N_("Joint mediation proposed"),
+    Kind.OFFERED: N_("Hand-off offered"),
+    Kind.JOINED: N_("Joined the mediation"),
+    Kind.DECLINED: N_("Declined"),
+    Kind.JOINT_NOTED: N_("Joint entry"),
+    Kind.LEAD_ORDERED: N_("Lead decided"),
+    Kind.VIEWED: N_("Content viewed"),
+    Kind.RENUMBERED: N_("Renumbered"),
+    Kind.REHOMED: N_("Moved to the successor center"),
+}
+
+REQUESTS: Final = {
+    "note": N_("Note"),
+    "urge": N_("Supervision order"),
+    "answer": N_("Order answered"),
+    "joint_accept": N_("Joining the mediation"),
+    "joint_decline": N_("Declining the mediation"),
+    "joint_entry": N_("Joint entry"),
+    "countersign": N_("Countersigning"),
+    "handoff_accept": N_("Taking the case over"),
+    "handoff_decline": N_("Declining the case"),
+    "recall": N_("Recall"),
+    "visit": N_("Follow-up visit"),
+    "reopen": N_("Reopening"),
+    "lead_order": N_("Lead decision"),
+    "view": N_("View of the content"),
+}
+
+REQUEST_STATES: Final = {
+    "pending": N_("waiting for the holder"),
+    "granted": N_("granted"),
+    "refused": N_("turned down"),
+}
+
+PARTNER_STATES: Final = {
+    "invited": N_("invited"),
+    "accepted": N_("takes part"),
+    "declined": N_("declined"),
+}
+
+ACCESS: Final = {
+    "full": N_("Everything"),
+    "invited": N_("Invitation only"),
+    "header": N_("Header only"),
+}
+
+LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "level": LEVELS,
+        "letter": LETTERS,
+        "category": CATEGORIES,
+        "grade": GRADES,
+        "source": SOURCES,
+        "party_role": PARTY_ROLES,
+        "status": STATUSES,
+        "trigger": TRIGGERS,
+        "triggers": TRIGGERS,
+        "missing": MISSING,
+        "kind": {**REQUESTS, **KINDS},
+        "state": REQUEST_STATES,
+        "partner": PARTNER_STATES,
+        "access": ACCESS,
+        "role": ROLE_NAMES,
+        "roles": ROLE_NAMES,
+    }
+)
+
+
+_PLACES: Final = (
+    ("社区村民委员会", "社区"),
+    ("社区居民委员会", "社区"),
+    ("村民委员会", "村"),
+    ("居民委员会", "社区"),
+)
+
+
+def place_name(name: str) -> str:
+    """The place of a center as people say it: 谢官营村民委员会 -> 谢官营村, 沙龙社区村民委员会 -> 沙龙社区."""
+    for official, spoken_form in _PLACES:
+        if name.endswith(official) and len(name) > len(official):
+            return name.removesuffix(official) + spoken_form
+    return name
+
+
+def word(language: Language, name: str, code: str | None) -> str:
+    """What ``code`` of the list ``name`` is called; an unknown code stays as it is."""
+    return translate(language, LISTS[name].get(code or "", code or ""))
+
+
+def spoken(language: Language, places: Mapping[str, object]) -> dict[str, object]:
+    """The same places with words for codes, ready for ``translate``."""
+    return {name: _spoken(language, name, value) for name, value in places.items()}
+
+
+def _spoken(language: Language, name: str, value: object) -> object:
+    if name not in LISTS:
+        return value
+    if isinstance(value, str):
+        return word(language, name, value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [word(language, name, str(item)) for item in value]
+    return value
