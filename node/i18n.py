@@ -1,12 +1,14 @@
 """Words in the reader's language: Chinese by default, English on request.
 
-Message ids are the English texts; only where an id is a name (the type of a problem) does English have a catalog too. The
-catalogs are ``locale/*/LC_MESSAGES/liandong.po``. They are read as they stand when first needed, so an editable install,
-a wheel and a fresh clone all show the same words and no compiled file can be out of date. The reader below knows the part of the format that ``pybabel`` writes; a test compares it with
+Message ids are the English texts; only where an id is a name (the type of a problem) does English have a
+catalog too. The catalogs are ``locale/*/LC_MESSAGES/liandong.po``. They are read as they stand when first
+needed, so an editable install, a wheel and a fresh clone all show the same words and no compiled file can be
+out of date. The reader below knows the part of the format that ``pybabel`` writes; a test compares it with
 Babel's own on the committed catalog.
 
-Code that says something to people marks it with ``N_("...")`` and passes the id on; whoever knows the reader's language
-calls ``translate`` at the edge. ``docs/translations.md`` tells how to extract and complete the catalog.
+Code that says something to people marks it with ``N_("...")`` and passes the id on; whoever knows the
+reader's language calls ``translate`` at the edge. ``docs/translations.md`` tells how to extract and complete
+the catalog.
 """
 
 import ast
@@ -38,7 +40,8 @@ def N_(msgid: str) -> str:  # noqa: N802 - gettext's own name for a marker
 def translate(language: Language, msgid: str, /, **places: object) -> str:
     """The text of ``msgid`` with its ``{named}`` places filled; a place that nothing fills stays as it is.
 
-    Lists and tuples are joined with the language's own separator. An id without translation is returned as it is.
+    Lists and tuples are joined with the language's own separator. An id without translation is returned as
+    it is.
     """
     return _filled(language, _catalog(language).gettext(msgid) if msgid else "", places)
 
@@ -54,7 +57,7 @@ def joined(language: Language, parts: Iterable[object]) -> str:
 
 
 def negotiate(accept_language: str | None, cookie: str | None) -> Language:
-    """The language to answer in: the one chosen before (cookie), else the browser's first that we speak, else Chinese."""
+    """The language to answer in: the chosen one (cookie), else the browser's first known, else Chinese."""
     for language in LANGUAGES:
         if cookie == language:
             return language
@@ -110,7 +113,8 @@ def _catalog(language: Language) -> gettext.NullTranslations:
 def read_po(text: str) -> dict[str, str]:
     """Messages of a ``.po`` file in gettext's compiled form: ``singular NUL plural`` -> ``form NUL form``.
 
-    Fuzzy, obsolete and empty entries are left out, as msgfmt leaves them out. The header is the entry of ``""``.
+    Fuzzy, obsolete and empty entries are left out, as msgfmt leaves them out. The header is the entry of
+    ``""``.
     """
     messages: dict[str, str] = {}
     for block in _blocks(text):
@@ -146,9 +150,9 @@ def _fields(block: list[str]) -> tuple[dict[str, str], bool]:
         if line.startswith("#"):
             fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
             continue
-        if not line.startswith('"'):
-            keyword, _, line = line.partition(" ")
-        fields[keyword] = fields.get(keyword, "") + str(ast.literal_eval(line.strip()))
+        first, _, rest = line.partition(" ")
+        keyword, text = (keyword, line) if line.startswith('"') else (first, rest)
+        fields[keyword] = fields.get(keyword, "") + str(ast.literal_eval(text.strip()))
     return fields, fuzzy
 
 

@@ -1,6 +1,7 @@
-"""What a level (county, township, village, or one not yet thought of) must provide; the service loads it by name.
+"""What a level (county, township, village, or another) must provide; the service loads it by name.
 
-Levels differ only in policy and pages. ``node`` imports no level: it is told a name and finds the package of that name.
+Levels differ only in policy and pages. ``node`` imports no level: it is told a name and finds the package of
+that name.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""The words of the field for its codes (DOMAIN.md): what ``neighbourhood`` or ``handed_off`` is called on a page.
+"""The words of the field for its codes: what ``neighbourhood`` or ``handed_off`` is called on a page.
 
-Each list is named as the field is named in the API, so that ``spoken`` can put words into any refusal whose places carry
-codes. A code that no list knows (a newer peer may send one) is shown as it is.
+Each list is named as the field is named in the API, so that ``spoken`` can put words into any refusal whose
+places carry codes. A code that no list knows (a newer peer may send one) is shown as it is.
 """
 
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ from types import MappingProxyType
 from typing import Final
 
 from node.accounts.roles import ROLE_NAMES
-from node.i18n import Language, N_, translate
+from node.i18n import N_, Language, translate
 from protocol.codes import Category, Grade, PartyRole, Source, Status, Trigger
 from protocol.entries import Kind
 
-LEVELS: Final = {
+LEVELS: Final[Mapping[str, str]] = {
     "county": N_("County level"),
     "township": N_("Township level"),
     "village": N_("Village level"),
 }
 
-LETTERS: Final = {
+LETTERS: Final[Mapping[str, str]] = {
     "county": N_("C"),
     "township": N_("T"),
     "village": N_("V"),
 }
 """The one letter in the square that names a level."""
 
-CATEGORIES: Final = {
+CATEGORIES: Final[Mapping[str, str]] = {
     Category.MARRIAGE_FAMILY: N_("Marriage and family"),
     Category.NEIGHBOURHOOD: N_("Neighbours"),
     Category.HOUSING_HOMESTEAD: N_("Housing and homestead"),
@@ -47,13 +47,13 @@ CATEGORIES: Final = {
     Category.OTHER: N_("Other"),
 }
 
-GRADES: Final = {
+GRADES: Final[Mapping[str, str]] = {
     Grade.LOW: N_("Low risk"),
     Grade.MEDIUM: N_("Medium risk"),
     Grade.HIGH: N_("High risk"),
 }
 
-SOURCES: Final = {
+SOURCES: Final[Mapping[str, str]] = {
     Source.VISIT: N_("Resident's visit"),
     Source.GRID_WORKER: N_("Grid worker"),
     Source.INSPECTION: N_("Inspection"),
@@ -66,13 +66,13 @@ SOURCES: Final = {
     Source.DEPARTMENT: N_("Department"),
 }
 
-PARTY_ROLES: Final = {
+PARTY_ROLES: Final[Mapping[str, str]] = {
     PartyRole.APPLICANT: N_("Applicant"),
     PartyRole.RESPONDENT: N_("Respondent"),
     PartyRole.OTHER: N_("Other"),
 }
 
-STATUSES: Final = {
+STATUSES: Final[Mapping[str, str]] = {
     Status.REGISTERED: N_("Registered"),
     Status.ACCEPTED: N_("Accepted"),
     Status.MEDIATING: N_("In mediation"),
@@ -84,7 +84,7 @@ STATUSES: Final = {
     Status.MERGED: N_("Merged"),
 }
 
-TRIGGERS: Final = {
+TRIGGERS: Final[Mapping[str, str]] = {
     Trigger.GRADE_HIGH: N_("High risk"),
     Trigger.GROUP_INCIDENT: N_("Group incident"),
     Trigger.CROSSES_VILLAGES: N_("Crosses villages"),
@@ -93,13 +93,13 @@ TRIGGERS: Final = {
     Trigger.REPEATED_FAILURE: N_("Mediation failed repeatedly"),
 }
 
-MISSING: Final = {
+MISSING: Final[Mapping[str, str]] = {
     "mediation": N_("a mediation attempt"),
     **{f"trigger:{trigger}": name for trigger, name in TRIGGERS.items()},
 }
 """What keeps the gate upward shut (``protocol.policy.Gate.missing``)."""
 
-KINDS: Final = {
+KINDS: Final[Mapping[str, str]] = {
     Kind.REGISTERED: N_("Case registered"),
     Kind.GRADED: N_("Grade set"),
     Kind.CORRECTED: N_("Correction"),
@@ -135,7 +135,7 @@ KINDS: Final = {
     Kind.REHOMED: N_("Moved to the successor center"),
 }
 
-REQUESTS: Final = {
+REQUESTS: Final[Mapping[str, str]] = {
     "note": N_("Note"),
     "urge": N_("Supervision order"),
     "answer": N_("Order answered"),
@@ -152,23 +152,25 @@ REQUESTS: Final = {
     "view": N_("View of the content"),
 }
 
-REQUEST_STATES: Final = {
+REQUEST_STATES: Final[Mapping[str, str]] = {
     "pending": N_("waiting for the holder"),
     "granted": N_("granted"),
     "refused": N_("turned down"),
 }
 
-PARTNER_STATES: Final = {
+PARTNER_STATES: Final[Mapping[str, str]] = {
     "invited": N_("invited"),
     "accepted": N_("takes part"),
     "declined": N_("declined"),
 }
 
-ACCESS: Final = {
+ACCESS: Final[Mapping[str, str]] = {
     "full": N_("Everything"),
     "invited": N_("Invitation only"),
     "header": N_("Header only"),
 }
+
+_ROLES: Final[Mapping[str, str]] = {role.value: name for role, name in ROLE_NAMES.items()}
 
 LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -186,8 +188,8 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "state": REQUEST_STATES,
         "partner": PARTNER_STATES,
         "access": ACCESS,
-        "role": ROLE_NAMES,
-        "roles": ROLE_NAMES,
+        "role": _ROLES,
+        "roles": _ROLES,
     }
 )
 
@@ -201,7 +203,7 @@ _PLACES: Final = (
 
 
 def place_name(name: str) -> str:
-    """The place of a center as people say it: 谢官营村民委员会 -> 谢官营村, 沙龙社区村民委员会 -> 沙龙社区."""
+    """The place as people say it: 谢官营村民委员会 -> 谢官营村, 沙龙社区村民委员会 -> 沙龙社区."""
     for official, spoken_form in _PLACES:
         if name.endswith(official) and len(name) > len(official):
             return name.removesuffix(official) + spoken_form

@@ -1,0 +1,1 @@
+"""Pages: server-rendered, working without scripts, the same at all levels but for each level's folder."""

@@ -1,0 +1,93 @@
+"""Links as a person reads them: one of four conditions, and their sum in the top bar of every page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from node.center import Center
+from node.i18n import N_, Language, translate, translate_plural
+
+Condition = Literal["up", "behind", "down", "stopped"]
+
+BEHIND: Final = 20
+"""Waiting messages from which a link is shown as catching up; fewer pass before anyone has read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """One link as the table shows it; ``direction`` is ``parent`` or ``child``."""
+
+    peer: str
+    level: str
+    direction: str
+    condition: Condition
+    words: str
+    sent: int
+    acked: int
+    applied: int
+    backlog: int
+    oldest_unacked_at: datetime | None
+    parked: int
+    last_hello_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSum:
+    """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait."""
+
+    condition: Condition
+    words: str
+    short: str
+    backlog: int
+
+
+def condition_of(state: str, *, connected: bool, backlog: int) -> Condition:
+    """The condition of a link by its state (``protocol.link.State``), its wire and what waits."""
+    if state == "stopped":
+        return "stopped"
+    if state != "linked" or not connected:
+        return "down"
+    return "behind" if backlog >= BEHIND else "up"
+
+
+_WORDS: Final[dict[Condition, str]] = {
+    "up": N_("linked"),
+    "behind": N_("catching up"),
+    "down": N_("no link"),
+    "stopped": N_("stopped"),
+}
+
+
+def condition_words(condition: Condition, language: Language) -> str:
+    """What a condition is called."""
+    return translate(language, _WORDS[condition])
+
+
+def link_rows(center: Center, language: Language) -> tuple[LinkRow, ...]:
+    """The links of this center, the superior first."""
+    del center, language
+    return ()
+
+
+def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
+    """The sum of all links; None for a center that has none."""
+    if not rows:
+        return None
+    backlog = sum(row.backlog for row in rows)
+    stopped = sum(row.condition == "stopped" for row in rows)
+    down = sum(row.condition == "down" for row in rows)
+    if stopped:
+        words = translate_plural(language, "{n} link has stopped", "{n} links have stopped", stopped)
+        return LinkSum("stopped", words, condition_words("stopped", language), backlog)
+    if any(row.condition == "down" and row.direction == "parent" for row in rows):
+        words = translate(language, N_("No link to the superior"))
+        return LinkSum("down", words, condition_words("down", language), backlog)
+    if down:
+        words = translate(
+            language, N_("{linked} of {total} linked"), linked=len(rows) - down, total=len(rows)
+        )
+        return LinkSum("down", words, words, backlog)
+    condition: Condition = "behind" if any(row.condition == "behind" for row in rows) else "up"
+    words = condition_words(condition, language)
+    return LinkSum(condition, words, words, backlog)

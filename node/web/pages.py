@@ -1,0 +1,122 @@
+"""Pages that every center has: sign in and out, language, home, links, and problems for people to read."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import HTMLResponse, Response
+
+from node.accounts import service as accounts
+from node.accounts.tables import TokenKind
+from node.errors_http import LANGUAGE_COOKIE, language_of
+from node.i18n import LANGUAGES, N_, Language, translate
+from node.problems import Problem
+from node.web import session
+from node.web.center import center_of
+from node.web.rendering import here, local_path, render, see_other, to_login
+from node.web.security import refuse_cross_site
+
+LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
+
+
+def pages_router() -> APIRouter:
+    """All pages; unsafe methods are refused from other sites."""
+    router = APIRouter(
+        include_in_schema=False,
+        default_response_class=HTMLResponse,
+        dependencies=[Depends(refuse_cross_site)],
+    )
+    router.include_router(_router)
+    return router
+
+
+_router = APIRouter()
+
+
+@_router.get("/login")
+def login_form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the address
+    """The sign-in form; whoever is signed in goes on."""
+    if session.caller_of(request) is not None:
+        return see_other(local_path(next))
+    return render(request, "login.html", next=local_path(next), values={}, errors={})
+
+
+@_router.post("/login")
+def login(
+    request: Request,
+    username: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002 - the name of the field
+) -> Response:
+    """Sign in, or show the form again with the reason."""
+    center = center_of(request)
+    language = language_of(request)
+    errors: dict[str, str] = {}
+    if not username.strip():
+        errors["username"] = translate(language, N_("Enter your user name."))
+    if not password:
+        errors["password"] = translate(language, N_("Enter your password."))
+    if not errors:
+        try:
+            issued = accounts.login(
+                center.database,
+                center.clock,
+                center.hasher,
+                username=username,
+                password=password,
+                kind=TokenKind.session,
+            )
+        except Problem as problem:
+            if problem.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            errors["username"] = str(problem.document(language)["detail"])
+        else:
+            response = see_other(local_path(next))
+            session.keep(response, request, issued)
+            return response
+    values = {"username": username}
+    return render(request, "login.html", status=422, next=local_path(next), values=values, errors=errors)
+
+
+@_router.post("/logout")
+def logout(request: Request) -> Response:
+    """End the session here and in the database."""
+    token = session.token_of(request)
+    if token is not None:
+        with center_of(request).database.write() as unit:
+            accounts.logout(unit, token)
+    response = see_other("/login")
+    session.forget(response, request)
+    response.headers["Clear-Site-Data"] = '"storage"'  # drafts of forms
+    return response
+
+
+@_router.get("/language/{language}")
+def choose_language(request: Request, language: Language, next: str = "/") -> Response:  # noqa: A002
+    """Keep the chosen language and go back to the page."""
+    assert language in LANGUAGES
+    response = see_other(local_path(next))
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=LANGUAGE_COOKIE_SECONDS,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def problem_page(request: Request, problem: Problem, language: Language) -> Response | None:
+    """A problem for people: the way to sign in for 401, else a page; None where no page was asked for."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return None
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        return to_login(request)
+    return render(
+        request,
+        "problem.html",
+        caller=session.caller_of(request),
+        status=problem.status,
+        problem=problem.document(language),
+        back=here(request) if request.method == "POST" else None,
+    )

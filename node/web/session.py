@@ -1,0 +1,54 @@
+"""Who reads a page: the token in the session cookie, checked in the database at every request.
+
+The cookie is named after the center, since cookies know no ports and a demo runs seven centers on one host.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from node.accounts.service import Caller, Issued, authenticate
+from node.accounts.tables import TokenKind
+from node.web.center import center_of
+
+
+def cookie_name(code: str) -> str:
+    """Name of the session cookie of a center."""
+    return f"liandong_session_{code}"
+
+
+def token_of(request: Request) -> str | None:
+    """The token that came with the request's cookie."""
+    return request.cookies.get(cookie_name(center_of(request).code))
+
+
+def keep(response: Response, request: Request, issued: Issued) -> None:
+    """Give the browser its session: not for scripts or other sites, only over TLS where there is TLS."""
+    center = center_of(request)
+    response.set_cookie(
+        cookie_name(center.code),
+        issued.token,
+        max_age=max(0, int((issued.expires_at - center.clock.now()).total_seconds())),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def forget(response: Response, request: Request) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(
+        cookie_name(center_of(request).code),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def caller_of(request: Request) -> Caller | None:
+    """Who is signed in in this browser; a disabled or expired one is nobody."""
+    token = token_of(request)
+    if token is None:
+        return None
+    center = center_of(request)
+    with center.database.read() as session:
+        return authenticate(session, center.clock, token, TokenKind.session)
