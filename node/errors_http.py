@@ -32,7 +32,7 @@ MAX_BODY_BYTES = 1024 * 1024
 """One request body. The longest form (a register of acceptance with all parties) is a tenth of it."""
 
 MAX_FRAMES = 12
-"""Innermost places of an unexpected error that are logged."""
+"""Innermost places in our own code that are logged of an unexpected error, beside the very innermost."""
 
 RETRY_AFTER_SECONDS = 5
 """When to try again after 503; a restarting database or a long backup step takes about that."""
@@ -248,10 +248,11 @@ class _LastResort:
 
 def _place(error: BaseException) -> dict[str, object]:
     """Type of the error and where it came from, cause by cause; never its message."""
-    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    frames = traceback.extract_tb(error.__traceback__)
+    told = [frame for frame in frames if "site-packages" not in frame.filename or frame is frames[-1]]
     place: dict[str, object] = {
         "error": f"{type(error).__module__}.{type(error).__qualname__}",
-        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in told[-MAX_FRAMES:]],
     }
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:

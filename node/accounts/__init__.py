@@ -1,0 +1,1 @@
+"""Accounts: who works at this center, what their roles may do, and the tokens they show."""
