@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from node.accounts.passwords import PasswordHasher
 from node.clock import Clock
@@ -10,8 +11,12 @@ from node.db import Database
 from node.directory import Directory
 from node.identity import Identity
 from node.level import Level
+from node.metrics import Metrics
 from node.unit import system_random
 from protocol.policy import Policy
+
+if TYPE_CHECKING:
+    from node.federation.runner import Federation
 
 
 @dataclass
@@ -26,6 +31,8 @@ class Center:
         clock: its clock.
         hasher: hashes passwords.
         root_key: public signing key of the root, the anchor of trust.
+        metrics: counters of this process.
+        federation: its links, once the service runs.
         data_dir: where everything of this center lies; None only in tests that need no files.
         random_bytes: source of randomness; seeded in simulations.
     """
@@ -38,6 +45,8 @@ class Center:
     hasher: PasswordHasher
     root_key: str
     data_dir: Path | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    federation: "Federation | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)
 
     @property

@@ -19,11 +19,13 @@ class Known:
     Attributes:
         tree: newest claims of every center.
         keys: signing keys of every center, newest first; revoked centers keep theirs for old entries.
+        certificates: the newest certificate of every center.
         stamp: tells one state of the table from another.
     """
 
     tree: Tree = field(default_factory=lambda: Tree({}))
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
 
     def keys_of(self, code: str) -> tuple[str, ...]:
@@ -51,15 +53,25 @@ class Directory:
         if stamp == self.known.stamp:
             return False
         newest: dict[str, Claims] = {}
+        certificates: dict[str, Certificate] = {}
         keys: dict[str, list[str]] = defaultdict(list)
         rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
         for row in rows:
             claims = Claims.model_validate_json(row.claims)
-            newest.setdefault(claims.code, claims)
+            if claims.code not in newest:
+                newest[claims.code] = claims
+                certificates[claims.code] = Certificate(claims=row.claims, signature=row.signature)
             if claims.signing_key not in keys[claims.code]:
                 keys[claims.code].append(claims.signing_key)
-        self.known = Known(Tree(newest), {code: tuple(found) for code, found in keys.items()}, stamp)
+        found_keys = {code: tuple(found) for code, found in keys.items()}
+        self.known = Known(Tree(newest), found_keys, certificates, stamp)
         return True
+
+    def chain(self, code: str) -> list[Certificate]:
+        """A center's certificate, its parent's, and so on up to the root's."""
+        known = self.known
+        line = [code, *known.tree.ancestors(code)]
+        return [known.certificates[one] for one in line if one in known.certificates]
 
 
 def add_certificates(session: Session, certificates: Iterable[Certificate], root_key: str) -> list[Certificate]:

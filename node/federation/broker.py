@@ -61,6 +61,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STABLE_AFTER = 10.0
 """A server that lived so many seconds sets the pause back."""
 
+_INTRODUCTION_WITHIN = 0.3
+"""Seconds for a NATS server to say its first line; another program may say none."""
+
 _LOOK_AGAIN = 0.02
 """Seconds between two attempts to reach a server that is starting; nothing tells when it listens."""
 
@@ -245,7 +248,7 @@ class SupervisedBroker:
 async def _server_id(host: str, port: int) -> str | None:
     """Return the id by which a NATS server introduces itself, if one listens there."""
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(_INTRODUCTION_WITHIN):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 line = await reader.readline()

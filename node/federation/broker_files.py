@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from node.federation.broker_config import BrokerConfig, render_config
-from node.federation.broker_errors import BrokerFailed, BrokerRefusedConfig
+from node.federation.broker_errors import BrokerFailed, BrokerMissing, BrokerRefusedConfig
 from node.federation.broker_process import find_running, find_server, signal_running
 from node.federation.private_file import write_private
 
@@ -66,18 +66,22 @@ class BrokerFiles:
 
         Raises:
             BrokerRefusedConfig: the server does not take it.
+            BrokerMissing: there is no server program there.
         """
         text = render_config(config).encode()
         with tempfile.NamedTemporaryFile(dir=self.directory, prefix=".nats.conf.") as candidate:
             candidate.write(text)
             candidate.flush()
-            tested = subprocess.run(
-                [str(program), "-t", "-c", candidate.name],
-                capture_output=True,
-                text=True,
-                timeout=TEST_WITHIN,
-                check=False,
-            )
+            try:
+                tested = subprocess.run(
+                    [str(program), "-t", "-c", candidate.name],
+                    capture_output=True,
+                    text=True,
+                    timeout=TEST_WITHIN,
+                    check=False,
+                )
+            except OSError as error:
+                raise BrokerMissing(f"{program}: {error.strerror}") from error
         said = tested.stderr + tested.stdout
         valid = re.search(r"is valid \(sha256:([0-9a-f]+)\)", said)
         if tested.returncode != 0 or valid is None:

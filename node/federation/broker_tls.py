@@ -68,10 +68,10 @@ def make_authority(directory: Path, code: str, *, now: datetime | None = None) -
 def issue_server_certificate(
     directory: Path, hosts: Sequence[str], *, now: datetime | None = None
 ) -> TlsFiles:
-    """Issue the broker's certificate from the authority in the same directory, if the present one is not good.
+    """Issue the broker's certificate from the authority beside it, if the present one is not good.
 
-    It is good while it comes from this authority, names the same hosts and has 90 days left. Call this at every
-    start, and daily if you like; when ``cert_file`` has changed, reload the broker.
+    It is good while it comes from this authority, names the same hosts and has 90 days left. Call this at
+    every start, and daily if you like; when ``cert_file`` has changed, reload the broker.
 
     Args:
         directory: where `make_authority` was; receives ``server.pem`` and ``server.key``.

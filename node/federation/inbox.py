@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from node.cases import arrivals, transfers
+from node.db import DatabaseUnavailable
 from node.directory import add_certificates
 from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
 from node.status import descendants
 from node.unit import Unit
 from protocol.centers import Certificate
 from protocol.compression import compress
-from protocol.errors import BadRecord, LocalError, RemoteError
+from protocol.errors import BadRecord, RemoteError
 from protocol.link import Apply
 from protocol.messages import (
     HOPS_MAX,
@@ -68,7 +69,9 @@ def apply_frame(center: "Center", peer: str, action: Apply) -> int:
                 _apply(unit, peer, action.lane, line, receipts)
             _close(unit, peer, action, receipts)
         return 0
-    except (RemoteError, LocalError, Parked, AssertionError, ValueError, LookupError, TypeError) as error:
+    except (DatabaseUnavailable, OperationalError, BadPosition):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a message breaks, it is found and parked below
         log.info("frame.one_by_one", peer=peer, lane=action.lane, first=action.first, error=repr(error))
     return _apply_one_by_one(center, peer, action)
 
@@ -83,7 +86,7 @@ def _apply_one_by_one(center: "Center", peer: str, action: Apply) -> int:
                 with unit.attempt():
                     _apply(unit, peer, action.lane, line, receipts)
                     unit.book.flush()
-            except DBAPIError:
+            except (DatabaseUnavailable, OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a message breaks, the link goes on and a person is told
                 _park(unit, peer, action.lane, seq, line, error)
@@ -232,7 +235,7 @@ def retry_parked(center: "Center", parked_id: str | None = None) -> tuple[int, i
                 with unit.attempt():
                     _apply(unit, row.peer, Lane(row.lane), row.body, receipts)
                     unit.book.flush()
-            except DBAPIError:
+            except (DatabaseUnavailable, OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
                 _park(unit, row.peer, Lane(row.lane), row.seq, row.body, error)

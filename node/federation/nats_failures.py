@@ -7,7 +7,7 @@ import nats.errors
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether the broker refuses the key; only a person can change that, so there is no hurry to try again."""
+    """Whether the broker refuses the key; only a person can change that, so trying again has time."""
     text = str(error).lower()
     return "authorization" in text or "authentication" in text
 

@@ -157,9 +157,13 @@ class NatsTransport:
         Raises:
             TransportDown: not connected, or the wire failed meanwhile.
         """
-        client, _ = self._live()
+        client, wire = self._live()
         loop = asyncio.get_running_loop()
         began = loop.time()
+        await asyncio.sleep(0)
+        # nats-py writes a PING at once, past the frames that its flusher has not taken yet.
+        while client.pending_data_size > 0 and not wire.gone.is_set():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
         # Not cancelled while the connection lives: a PONG for a cancelled flush kills nats-py's read loop.
         probe = asyncio.create_task(client.flush(timeout=24 * 3600))
         self._probes.add(probe)

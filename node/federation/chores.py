@@ -1,0 +1,100 @@
+"""What a center does by itself now and then."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CursorResult, delete, select
+
+from node import idempotency
+from node.accounts.service import purge_tokens
+from node.cases import arrivals, log
+from node.cases.tables import CaseRow
+from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow
+from node.status.descendants import tell_days as send_days
+from node.status.tables import DayCounterRow
+from node.unit import unit_of
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+KEPT = timedelta(days=90)
+"""How long sent and received messages are kept, so that a restored neighbour gets them back."""
+BATCH = 200
+"""Rows of one chore in one transaction: people never wait behind it."""
+
+
+def run(center: "Center") -> None:
+    """All chores, each in a short transaction of its own and only where there is something to do."""
+    tell_overdue(center)
+    purge_views(center)
+    purge_old(center)
+
+
+def tell_days(center: "Center") -> int:
+    """Send changed daily rows to the parent; returns how many."""
+    with center.database.read() as session:
+        if session.scalar(select(DayCounterRow.day).where(DayCounterRow.told.is_(False)).limit(1)) is None:
+            return 0
+    with unit_of(center) as unit:
+        return send_days(unit)
+
+
+def tell_overdue(center: "Center") -> int:
+    """Tell our ancestors of cases whose deadline passed; returns how many."""
+    now = center.clock.now()
+    late = (
+        select(CaseRow.id)
+        .where(
+            CaseRow.holder == center.code,
+            CaseRow.ended.is_(False),
+            CaseRow.deadline < now,
+            CaseRow.header_told.is_(None),
+        )
+        .limit(BATCH)
+    )
+    if center.identity.parent is None:
+        return 0
+    with center.database.read() as session:
+        case_ids = session.scalars(late).all()
+    if not case_ids:
+        return 0
+    with unit_of(center) as unit:
+        for case_id in case_ids:
+            state = unit.book.state(case_id)
+            if state is not None and state.holder == center.code:
+                log.tell_ancestors(unit, state)
+    return len(case_ids)
+
+
+def purge_views(center: "Center") -> int:
+    """Purge what broken glasses may show no longer; returns how many cases."""
+    now = center.clock.now()
+    with center.database.read() as session:
+        if session.scalar(select(CaseRow.id).where(CaseRow.view_until <= now, CaseRow.state.is_not(None)).limit(1)) is None:
+            return 0
+    with unit_of(center) as unit:
+        return arrivals.purge_views(unit)
+
+
+def purge_old(center: "Center") -> int:
+    """Forget sent and received messages, answers and tokens that are past their time; returns how many messages."""
+    before = center.clock.now() - KEPT
+    with center.database.read() as session:
+        old = session.scalar(select(OutboxRow.seq).where(OutboxRow.queued_at < before).limit(1))
+        frames = session.scalar(select(ReceivedFrameRow.first_seq).where(ReceivedFrameRow.received_at < before).limit(1))
+    with center.database.write() as session:
+        idempotency.purge(session, center.clock)
+        purge_tokens(session, center.clock)
+        if old is None and frames is None:
+            return 0
+        acked = (
+            select(LaneRow.peer)
+            .where(
+                LaneRow.peer == OutboxRow.peer, LaneRow.lane == OutboxRow.lane, LaneRow.acked_seq > OutboxRow.seq
+            )
+            .exists()
+        )
+        gone = session.execute(delete(OutboxRow).where(OutboxRow.queued_at < before, acked))
+        session.execute(delete(ReceivedFrameRow).where(ReceivedFrameRow.received_at < before))
+        assert isinstance(gone, CursorResult)
+        return gone.rowcount

@@ -1,0 +1,146 @@
+"""What a link needs of the database: its records at the start, the next frame, what was acknowledged. All run in threads."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from node.db import Database
+from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
+from protocol.messages import Lane
+from protocol.wire import FRAME_MAX_MESSAGES, ORIGIN, chain, pack
+
+
+def add_link(session: Session, peer: str, direction: str, nkey: str | None) -> None:
+    """Begin a link with a neighbour: its row and both lanes at zero."""
+    session.add(LinkRow(peer=peer, direction=direction, nkey=nkey, state="offline"))
+    for lane in Lane:
+        row = LaneRow(peer=peer, lane=lane, last_seq=0, offered_seq=0, acked_seq=0, applied_seq=0)
+        row.offered_digest = row.acked_digest = row.applied_digest = ORIGIN
+        session.add(row)
+    session.flush()
+
+
+def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
+    """What the database knows of a neighbour's lanes."""
+    with database.read() as session:
+        rows = session.scalars(select(LaneRow).where(LaneRow.peer == peer)).all()
+        return {
+            Lane(row.lane): LaneRecord(
+                last=row.last_seq,
+                offered=Position(row.offered_seq, row.offered_digest),
+                acked=Position(row.acked_seq, row.acked_digest),
+                applied=Position(row.applied_seq, row.applied_digest),
+                peer_incarnation=row.peer_incarnation,
+            )
+            for row in rows
+        }
+
+
+def read_last(database: Database) -> list[tuple[str, Lane, int]]:
+    """The highest number of every lane that has something unacknowledged."""
+    with database.read() as session:
+        rows = session.execute(
+            select(LaneRow.peer, LaneRow.lane, LaneRow.last_seq).where(LaneRow.last_seq > LaneRow.acked_seq)
+        )
+        return [(peer, Lane(lane), last) for peer, lane, last in rows]
+
+
+def read_links(database: Database) -> dict[str, str]:
+    """Direction of every link that is not revoked."""
+    with database.read() as session:
+        rows = session.execute(select(LinkRow.peer, LinkRow.direction).where(LinkRow.revoked_at.is_(None)))
+        return dict(rows.tuples().all())
+
+
+def load_frame(database: Database, peer: str, load: Load) -> tuple[int, Position, bytes]:
+    """Take the next messages of a lane, and record that they are offered before anybody can see them.
+
+    Returns:
+        How many, the position after the last, and the packed payload.
+    """
+    with database.write() as session:
+        offered = session.execute(
+            select(LaneRow.offered_seq).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update()
+        ).scalar_one()
+        rows = session.execute(
+            select(OutboxRow.seq, OutboxRow.body)
+            .where(OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq > load.after.seq)
+            .order_by(OutboxRow.seq)
+            .limit(FRAME_MAX_MESSAGES)
+        ).all()
+        if not rows:
+            return 0, load.after, b""
+        assert rows[0].seq == load.after.seq + 1
+        bodies = [row.body for row in rows]
+        count, payload = pack(bodies, load.budget)
+        links = chain(load.after.digest, bodies[:count])
+        end = Position(load.after.seq + count, links[-1])
+        if end.seq > offered:
+            _record_offered(session, peer, load, links, end)
+        return count, end, payload
+
+
+def _record_offered(session: Session, peer: str, load: Load, links: list[bytes], end: Position) -> None:
+    session.execute(
+        update(LaneRow)
+        .where(LaneRow.peer == peer, LaneRow.lane == load.lane)
+        .values(offered_seq=end.seq, offered_digest=end.digest)
+    )
+    session.execute(
+        update(OutboxRow),
+        [
+            {"peer": peer, "lane": load.lane.value, "seq": seq, "digest": digest}
+            for seq, digest in enumerate(links, start=load.after.seq + 1)
+        ],
+    )
+
+
+def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
+    """Record what the peer's database holds."""
+    with database.write() as session:
+        session.execute(
+            update(LaneRow)
+            .where(LaneRow.peer == peer, LaneRow.lane == mark.lane, LaneRow.acked_seq < mark.position.seq)
+            .values(acked_seq=mark.position.seq, acked_digest=mark.position.digest)
+        )
+
+
+def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:
+    """Our own digest at a position; None where we never offered it."""
+    if compare.position.seq == 0:
+        return ORIGIN
+    with database.read() as session:
+        return session.scalar(
+            select(OutboxRow.digest).where(
+                OutboxRow.peer == peer, OutboxRow.lane == compare.lane, OutboxRow.seq == compare.position.seq
+            )
+        )
+
+
+def record_state(database: Database, peer: str, values: dict[str, str | float | datetime | None]) -> None:
+    """Record how a link stands."""
+    with database.write() as session:
+        session.execute(update(LinkRow).where(LinkRow.peer == peer).values(**values))
+
+
+def all_offline(database: Database) -> None:
+    """At the start of a process nobody is linked."""
+    with database.write() as session:
+        session.execute(update(LinkRow).where(LinkRow.state != "stopped").values(state="offline"))
+
+
+def backlog(session: Session, peer: str) -> int:
+    """Messages that a neighbour's database does not hold yet."""
+    total = select(func.coalesce(func.sum(LaneRow.last_seq - LaneRow.acked_seq), 0)).where(LaneRow.peer == peer)
+    return int(session.scalar(total) or 0)
+
+
+def oldest_unacked(session: Session, peer: str) -> datetime | None:
+    """When the oldest message was queued that a neighbour's database does not hold yet."""
+    return session.scalar(
+        select(func.min(OutboxRow.queued_at))
+        .join(LaneRow, (LaneRow.peer == OutboxRow.peer) & (LaneRow.lane == OutboxRow.lane))
+        .where(OutboxRow.peer == peer, OutboxRow.seq == LaneRow.acked_seq + 1)
+    )

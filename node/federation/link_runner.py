@@ -1,0 +1,337 @@
+"""Runs one link: carries out what the pure machine of ``protocol.link`` asks for.
+
+The machine lives on the event loop and is never touched from elsewhere. Database work runs in threads; its answers come back to the
+loop. Frames to apply wait in a queue, so that commits happen in order; everything else of the link goes on meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from node.db import DatabaseUnavailable
+from node.directory import add_certificates
+from node.federation import lanes
+from node.federation.inbox import BadPosition, apply_frame
+from node.federation.transport import Transport, TransportDown
+from protocol.errors import BadFrame, RemoteError
+from protocol.keys import digest, to_text
+from protocol.link import (
+    Action,
+    Apply,
+    Compare,
+    Link,
+    Load,
+    MarkAcked,
+    SendAck,
+    SendData,
+    SendHello,
+    State,
+    Stopped,
+)
+from protocol.messages import Lane
+from protocol.wire import (
+    Ack,
+    Data,
+    Frame,
+    Header,
+    Hello,
+    StatusFrame,
+    pack_status,
+    read_frame,
+    unpack,
+    verify_frame,
+    write_frame,
+)
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+SOFTWARE = "liandong"
+RETRY_S = 2.0
+"""Pause after a database failure before the link tries again."""
+
+
+class LinkRunner:
+    """One neighbour.
+
+    Args:
+        center: our center.
+        peer: the neighbour's code.
+        direction: ``up`` where it is our parent, ``down`` where it is our child.
+        transport: the wire to it.
+        executor: threads for database work.
+    """
+
+    def __init__(
+        self, center: "Center", peer: str, direction: str, transport: Transport, executor: Executor
+    ) -> None:
+        self.center = center
+        self.peer = peer
+        self.direction = direction
+        self.transport = transport
+        self.subject = f"up.{center.code}" if direction == "up" else f"dn.{peer}"
+        self.machine = Link(center.code, peer, center.identity.incarnation, {})
+        self.clock_offset: float | None = None
+        self.last_hello_at: datetime | None = None
+        self.linked_once = asyncio.Event()
+        self.fresh_session = False
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        self._applies: asyncio.Queue[Apply] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._state = ""
+        self._closed = False
+
+    async def start(self) -> None:
+        """Read the records, begin to apply, and greet if the wire is there."""
+        records = await self._in_thread(lambda: lanes.read_records(self.center.database, self.peer))
+        self.machine = Link(self.center.code, self.peer, self.center.identity.incarnation, records)
+        self._spawn(self._apply_loop())
+        if self.transport.connected:
+            await self.wire(up=True)
+
+    async def close(self) -> None:
+        """Stop; what is under way in a thread finishes there."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- inputs ----------------------------------------------------------------------------------------------------------
+
+    async def wire(self, *, up: bool) -> None:
+        """The wire came or went."""
+        if up:
+            await self._do(self.machine.wire_up(self.center.random_bytes(12).hex(), self._now()))
+        else:
+            self.machine.wire_down()
+            self._drop_queued_applies()
+        self._note_state()
+
+    async def tick(self) -> None:
+        """Time passed."""
+        if self.transport.connected:
+            await self._do(self.machine.tick(self._now()))
+            self._note_state()
+
+    async def queued(self, lane: Lane, last: int) -> None:
+        """The outbox has messages up to ``last``."""
+        await self._do(self.machine.queued(lane, last))
+
+    async def frame(self, data: bytes) -> None:
+        """Bytes came for this link."""
+        try:
+            frame = read_frame(data)
+            if frame.header.sender != self.peer or frame.header.receiver != self.center.code:
+                raise BadFrame(f"from {frame.header.sender} to {frame.header.receiver}")
+            await self._verify(frame)
+            await self._handle(frame)
+        except RemoteError as error:
+            log.warning("frame.refused", peer=self.peer, reason=str(error))
+        self._note_state()
+
+    async def status(self, document: bytes) -> None:
+        """Send a snapshot of counters to the parent."""
+        payload_digest, payload = pack_status(document)
+        header = StatusFrame(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session or "-",
+            payload_digest=payload_digest,
+        )
+        await self._publish(f"st.{self.center.code}", write_frame(header, self.center.identity.signing, payload))
+
+    # --- frames in -------------------------------------------------------------------------------------------------------
+
+    async def _verify(self, frame: Frame) -> None:
+        keys = self.center.directory.known.keys_of(self.peer)
+        try:
+            verify_frame(frame, keys)
+        except BadFrame:
+            if not isinstance(frame.header, Hello) or not frame.header.chain:
+                raise
+            await self._in_thread(lambda: self._learn(frame.header))
+            verify_frame(frame, self.center.directory.known.keys_of(self.peer))
+
+    def _learn(self, hello: Header) -> None:
+        """Take the certificates that a HELLO brings: the peer's keys may be newer than what we know."""
+        assert isinstance(hello, Hello)
+        with self.center.database.write() as session:
+            add_certificates(session, hello.chain, self.center.root_key)
+            self.center.directory.refresh(session)
+
+    async def _handle(self, frame: Frame) -> None:
+        header, now = frame.header, self._now()
+        if isinstance(header, Hello):
+            moment = self.center.clock.now()
+            self.last_hello_at = moment
+            self.clock_offset = round((header.clock - moment).total_seconds(), 3)
+            await self._do(self.machine.on_hello(header, now))
+            self.fresh_session = True
+        elif isinstance(header, Data):
+            await self._do(self.machine.on_data(header, unpack(header, frame.payload), now))
+        elif isinstance(header, Ack):
+            await self._do(self.machine.on_ack(header, now))
+
+    # --- actions ---------------------------------------------------------------------------------------------------------
+
+    async def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case SendHello():
+                    await self._publish(self.subject, self._hello(action))
+                case SendAck():
+                    await self._publish(self.subject, self._ack(action))
+                case SendData():
+                    await self._publish(self.subject, self._data(action))
+                case Apply():
+                    self._applies.put_nowait(action)
+                case Load():
+                    self._spawn(self._load(action))
+                case Compare():
+                    self._spawn(self._compare(action))
+                case MarkAcked():
+                    self._spawn(self._mark(action))
+                case Stopped():
+                    log.error("link.stopped", peer=self.peer, reason=action.reason, detail=action.detail)
+
+    def _hello(self, action: SendHello) -> bytes:
+        hello = Hello(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session,
+            answering=action.answering,
+            incarnation=self.center.identity.incarnation,
+            software=SOFTWARE,
+            clock=self.center.clock.now(),
+            lanes=self.machine.positions(),
+            chain=tuple(self.center.directory.chain(self.center.code)),
+        )
+        return write_frame(hello, self.center.identity.signing)
+
+    def _ack(self, action: SendAck) -> bytes:
+        ack = Ack(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session,
+            lane=action.lane,
+            incarnation=self.machine.peer_incarnation(action.lane),
+            seq=action.position.seq,
+            digest=to_text(action.position.digest),
+            gap=action.gap,
+        )
+        return write_frame(ack, self.center.identity.signing)
+
+    def _data(self, action: SendData) -> bytes:
+        data = Data(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session,
+            lane=action.lane,
+            incarnation=self.center.identity.incarnation,
+            first=action.first,
+            last=action.last,
+            before=to_text(action.before),
+            digest=to_text(action.digest),
+            payload_digest=to_text(digest(action.payload)),
+        )
+        self.center.metrics.sent(self.peer, action.last - action.first + 1, len(action.payload))
+        return write_frame(data, self.center.identity.signing, action.payload)
+
+    async def _publish(self, subject: str, data: bytes) -> None:
+        """Hand a frame to the wire; what the wire loses, the machine sends again."""
+        try:
+            await self.transport.publish(subject, data)
+        except TransportDown as error:
+            log.debug("frame.unsent", peer=self.peer, reason=str(error))
+
+    async def _load(self, load: Load) -> None:
+        count, end, payload = await self._patiently(lambda: lanes.load_frame(self.center.database, self.peer, load))
+        await self._do(self.machine.loaded(load, count, end, payload, self._now()))
+
+    async def _compare(self, compare: Compare) -> None:
+        ours = await self._patiently(lambda: lanes.digest_at(self.center.database, self.peer, compare))
+        await self._do(self.machine.compared(compare, ours, self._now()))
+        self._note_state()
+
+    async def _mark(self, mark: MarkAcked) -> None:
+        await self._patiently(lambda: lanes.mark_acked(self.center.database, self.peer, mark))
+
+    async def _apply_loop(self) -> None:
+        while True:
+            action = await self._applies.get()
+            if action.first != self.machine.applied_position(action.lane).seq + 1:
+                continue
+            try:
+                parked = await self._in_thread(lambda: apply_frame(self.center, self.peer, action))
+            except (DatabaseUnavailable, SQLAlchemyError, BadPosition) as error:
+                log.error("frame.not_applied", peer=self.peer, lane=action.lane, reason=str(error))
+                self.machine.apply_failed(action.lane)
+                await asyncio.sleep(RETRY_S)
+                continue
+            self.center.metrics.applied(self.peer, len(action.messages), parked)
+            await self._do(self.machine.applied(action.lane, action.position, self._now()))
+
+    def _drop_queued_applies(self) -> None:
+        """Frames of the session that ended come again; what is being committed now is told to the machine as usual."""
+        while not self._applies.empty():
+            self._applies.get_nowait()
+
+    # --- within ----------------------------------------------------------------------------------------------------------
+
+    def _note_state(self) -> None:
+        """Record a change of state for pages, the command line and the monitor."""
+        state = self.machine.state
+        told = f"{state}:{self.last_hello_at}"
+        if told == self._state or self._closed:
+            return
+        if state is State.LINKED:
+            self.linked_once.set()
+        if not self._state.startswith(f"{state}:"):
+            log.info("link.state", peer=self.peer, state=state)
+        self._state = told
+        values: dict[str, str | float | datetime | None] = {
+            "state": state.value,
+            "stop_reason": self.machine.stop.reason if self.machine.stop is not None else None,
+            "last_hello_at": self.last_hello_at,
+            "clock_offset": self.clock_offset,
+        }
+        self._spawn(self._record(values))
+
+    async def _record(self, values: dict[str, str | float | datetime | None]) -> None:
+        await self._patiently(lambda: lanes.record_state(self.center.database, self.peer, values))
+
+    async def _patiently(self, work: Callable[[], Result]) -> Result:
+        """Do database work in a thread, again and again while the database is unavailable."""
+        while True:
+            try:
+                return await self._in_thread(work)
+            except (DatabaseUnavailable, SQLAlchemyError) as error:
+                log.error("link.database", peer=self.peer, reason=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await self._loop.run_in_executor(self._executor, work)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("link.task_failed", peer=self.peer, exc_info=task.exception())
+
+    def _now(self) -> float:
+        return self._loop.time()
+

@@ -1,0 +1,248 @@
+"""The federation side of a center: all its links, woken by commits, ticked once a second, supervised.
+
+A center with children listens on its own broker (the hub) for all of them; a center with a parent listens on the parent's. Whatever
+another process changes in the database (the command line enrols a child, imports cases) is noticed within POLL_S.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from node.db import DatabaseUnavailable
+from node.federation import chores, lanes
+from node.federation.link_runner import LinkRunner
+from node.federation.transport import Transport, TransportDown
+from node.status.reporting import Reporter
+from protocol.errors import RemoteError
+from protocol.link import State
+from protocol.wire import StatusFrame, read_frame, unpack_status, verify_frame
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+POLL_S = 1.0
+"""How often links are ticked and changes by other processes looked for."""
+CHORES_S = 30.0
+"""How often overdue cases are told upward and expired views purged."""
+STATUS_ALL_S = 60.0
+"""How often all rows go up, whether changed or not: a lost snapshot heals within this time."""
+PROBE_S = 30.0
+"""How often the wire is asked for a round trip; one that does not answer is rebuilt."""
+PROBE_PATIENCE_S = 10.0
+THREADS = 3
+"""Database threads of the links: one applies, one loads, one records."""
+
+
+class Federation:
+    """All links of one center.
+
+    Args:
+        center: the center.
+        hub: wire to our own broker, where we have children.
+        parent: wire to the parent's broker, where we have a parent.
+    """
+
+    def __init__(self, center: "Center", hub: Transport | None, parent: Transport | None) -> None:
+        self.center = center
+        self.hub = hub
+        self.parent = parent
+        self.links: dict[str, LinkRunner] = {}
+        self.reporter = Reporter(center)
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
+        self._awake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inputs: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Connect and begin; returns at once, links come up as the wires do."""
+        self._loop = asyncio.get_running_loop()
+        await self._in_thread(lambda: lanes.all_offline(self.center.database))
+        await self._follow_links()
+        self.center.database.on_commit(self.wake)
+        if self.hub is not None:
+            await self.hub.start(["up.*", "st.*"], self._on_hub_frame, lambda up: self._on_wire("down", up=up))
+        if self.parent is not None:
+            await self.parent.start(
+                [f"dn.{self.center.code}"], self._on_parent_frame, lambda up: self._on_wire("up", up=up)
+            )
+        for loop in (self._frames, self._outbox_loop, self._tick_loop, self._status_loop, self._chores_loop, self._probe_loop):
+            self._tasks.append(self._loop.create_task(loop()))
+
+    async def stop(self) -> None:
+        """Stop all links and close the wires."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for runner in self.links.values():
+            await runner.close()
+        for wire in (self.hub, self.parent):
+            if wire is not None:
+                await wire.close()
+        self._loop = None
+        self._executor.shutdown(wait=True)
+
+    def wake(self) -> None:
+        """Something was committed; callable from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._awake.set)
+
+    @property
+    def linked_to_parent(self) -> bool:
+        """Whether the parent answers; true at the root, which has none."""
+        parent = self.center.identity.parent
+        return parent is None or (parent in self.links and self.links[parent].machine.state is State.LINKED)
+
+    # --- what the wires bring --------------------------------------------------------------------------------------------
+
+    def _on_hub_frame(self, subject: str, data: bytes) -> None:
+        kind, _, code = subject.partition(".")
+        self._inputs.put_nowait((kind, code, data))
+
+    def _on_parent_frame(self, _subject: str, data: bytes) -> None:
+        parent = self.center.identity.parent
+        assert parent is not None
+        self._inputs.put_nowait(("dn", parent, data))
+
+    def _on_wire(self, direction: str, *, up: bool) -> None:
+        self._inputs.put_nowait(("wire", direction, b"1" if up else b""))
+
+    async def _frames(self) -> None:
+        while True:
+            kind, who, data = await self._inputs.get()
+            try:
+                await self._input(kind, who, data)
+            except (RemoteError, DatabaseUnavailable) as error:
+                log.warning("frame.refused", peer=who, reason=str(error))
+
+    async def _input(self, kind: str, who: str, data: bytes) -> None:
+        if kind == "wire":
+            for runner in list(self.links.values()):
+                if runner.direction == who:
+                    await runner.wire(up=bool(data))
+            return
+        runner = self.links.get(who)
+        if runner is None:
+            log.warning("frame.unknown_peer", peer=who)
+        elif kind == "st":
+            await self._status_frame(who, data)
+        else:
+            await runner.frame(data)
+
+    async def _status_frame(self, peer: str, data: bytes) -> None:
+        frame = read_frame(data)
+        if not isinstance(frame.header, StatusFrame) or frame.header.sender != peer:
+            raise RemoteError(f"no status frame of {peer}")
+        verify_frame(frame, self.center.directory.known.keys_of(peer))
+        document = unpack_status(frame.payload)
+        await self._in_thread(lambda: self.reporter.receive(peer, document))
+
+    # --- loops -----------------------------------------------------------------------------------------------------------
+
+    async def _outbox_loop(self) -> None:
+        """After each commit: tell the links what their outbox holds now."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            await self._tell_queued()
+
+    async def _tell_queued(self) -> None:
+        try:
+            waiting = await self._in_thread(lambda: lanes.read_last(self.center.database))
+        except DatabaseUnavailable as error:
+            log.error("outbox.unreadable", reason=str(error))
+            return
+        for peer, lane, last in waiting:
+            if peer in self.links:
+                await self.links[peer].queued(lane, last)
+
+    async def _tick_loop(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self._in_thread(self._refresh)
+                await self._follow_links()
+            except DatabaseUnavailable as error:
+                log.error("federation.database", reason=str(error))
+            for runner in list(self.links.values()):
+                await runner.tick()
+            await self._tell_queued()
+
+    def _refresh(self) -> None:
+        with self.center.database.read() as session:
+            self.center.directory.refresh(session)
+
+    async def _follow_links(self) -> None:
+        """Begin links that were enrolled, end links that were revoked."""
+        wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
+        for peer in [peer for peer in self.links if peer not in wanted]:
+            await self.links.pop(peer).close()
+            log.info("link.ended", peer=peer)
+        for peer, direction in wanted.items():
+            wire = self.parent if direction == "up" else self.hub
+            if peer in self.links or wire is None:
+                continue
+            runner = LinkRunner(self.center, peer, direction, wire, self._executor)
+            self.links[peer] = runner
+            await runner.start()
+
+    async def _status_loop(self) -> None:
+        """Send counters up, at most once a second; all of them after a new session and once a minute."""
+        parent = self.center.identity.parent
+        if parent is None:
+            return
+        all_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(POLL_S)
+            runner = self.links.get(parent)
+            if runner is None or runner.machine.state is not State.LINKED:
+                continue
+            everything = runner.fresh_session or loop.time() >= all_at
+            if everything:
+                runner.fresh_session = False
+                all_at = loop.time() + STATUS_ALL_S
+            try:
+                snapshot = partial(self.reporter.snapshot, everything, self.center.clock.now())
+                documents = await self._in_thread(snapshot)
+                await self._in_thread(lambda: chores.tell_days(self.center))
+            except DatabaseUnavailable as error:
+                log.error("status.database", reason=str(error))
+                continue
+            for document in documents or []:
+                await runner.status(document)
+
+    async def _chores_loop(self) -> None:
+        while True:
+            try:
+                await self._in_thread(lambda: chores.run(self.center))
+            except DatabaseUnavailable as error:
+                log.error("chores.database", reason=str(error))
+            await asyncio.sleep(CHORES_S)
+
+    async def _probe_loop(self) -> None:
+        """A wire that says it is up but does not answer (half-open socket) is thrown away."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            for wire in (self.hub, self.parent):
+                if wire is None or not wire.connected:
+                    continue
+                try:
+                    async with asyncio.timeout(PROBE_PATIENCE_S):
+                        await wire.round_trip()
+                except (TimeoutError, TransportDown):
+                    log.warning("wire.rebuilt")
+                    await wire.rebuild()
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        assert self._loop is not None
+        return await self._loop.run_in_executor(self._executor, work)
