@@ -182,7 +182,7 @@ def _sqlite_engine(url: str) -> Engine:
     else:
         arguments["pool_size"] = POOL_SIZE
         arguments["max_overflow"] = 40
-    engine = create_engine(url, **arguments)
+    engine = create_engine(url, hide_parameters=True, **arguments)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own object
@@ -204,7 +204,7 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 def _postgres_engine(url: str) -> Engine:
-    return create_engine(url, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True)
+    return create_engine(url, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
 
 
 def check_writable(database: Database) -> None:

@@ -155,8 +155,7 @@ def _fill(row: CaseRow, sheet: Sheet) -> None:
     state = sheet.state
     if state is not None:
         row.state = state.model_dump_json(exclude_none=True)
-        row.title, row.place = state.title, state.place
-        row.supervised = bool(state.urges)
+        row.title, row.place = _column(state.title), _column(state.place)
     header = newest_header(sheet)
     row.number, row.display_number = header.number, header.display_number
     row.category, row.grade, row.status = header.category, header.grade, header.status
@@ -165,9 +164,14 @@ def _fill(row: CaseRow, sheet: Sheet) -> None:
     row.registered_at, row.joint, row.supervised = header.registered_at, header.joint, header.supervised
     row.ended = header.status in {"closed", "withdrawn", "referred", "merged"}
     if state is None and sheet.invitation is not None:
-        row.title, row.place = sheet.invitation.title, sheet.invitation.place
+        row.title, row.place = _column(sheet.invitation.title), _column(sheet.invitation.place)
     elif state is None:
         row.title, row.place = None, None
+
+
+def _column(text: str) -> str:
+    """A text as PostgreSQL's plain columns take it; the log keeps it as typed."""
+    return text.replace("\0", "")
 
 
 def newest_header(sheet: Sheet) -> CaseHeader:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from typing import NoReturn
+
 from sqlalchemy import insert, select, update
 
 from node.cases import log, transfers
@@ -54,19 +56,17 @@ def _next_number(unit: Unit, year: int) -> int:
     return last + 1
 
 
-def held_state(unit: Unit, case_id: str, epoch: int | None) -> CaseState:
-    """The case, for somebody who wants to act on it as its holder.
+def refuse_non_holder(unit: Unit, case_id: str, epoch: int | None) -> NoReturn:
+    """Tell somebody who wants to act as the holder who the holder is.
 
     Raises:
-        Refused: ``stale-epoch`` where the caller names another epoch; ``not-holder`` where another center holds it.
+        Refused: ``stale-epoch`` where the caller names another epoch, else ``not-holder``.
     """
     sheet = unit.book.sheet(case_id)
     if epoch is not None and sheet.state is not None:
         check_epoch(sheet.state.custody, epoch)
-    if sheet.state is None or sheet.state.holder != unit.me:
-        header = newest_header(sheet)
-        raise Refused("not-holder", holder=header.holder, in_transit_to=header.in_transit_to)
-    return sheet.state
+    header = newest_header(sheet)
+    raise Refused("not-holder", holder=header.holder, in_transit_to=header.in_transit_to)
 
 
 def escalate(unit: Unit, state: CaseState, reason: str, triggers: frozenset[Trigger], actor: str) -> CaseState:

@@ -1,0 +1,255 @@
+"""Acts: everything a person can do with a case, for the API and the pages alike.
+
+The holder's people act; everyone else asks. ``HOLDER`` acts need the holder, ``ASKED`` ones are for others only, and an act that stands in
+both tables is done by the holder and asked by the rest.
+"""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel
+
+from node.access import visible_row
+from node.cases import asking, inputs, log, service, transfers
+from node.cases.refusals import problem_of
+from node.cases.tables import RequestRow
+from node.i18n import N_
+from node.invalid import Invalid
+from node.problems import Problem
+from node.unit import Unit
+from protocol import entries as e
+from protocol import requests as r
+from protocol.case import CaseState
+from protocol.custody import check_epoch
+from protocol.entries import Kind
+from protocol.errors import Refused
+from protocol.records import BodyTooLarge, Frozen
+from protocol.requests import Ask
+
+
+Holding = Callable[[Unit, CaseState, BaseModel, str], CaseState]
+Asking = Callable[[BaseModel], Frozen]
+
+
+def perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str) -> CaseState | RequestRow:
+    """Do an act as the holder, or ask the holder for it.
+
+    Args:
+        unit: the unit of work.
+        case_id: the case.
+        act: name of the act, as in the API's path (``escalate``, ``joint/accept``, ...).
+        given: the input of this act.
+        actor: the person's name.
+
+    Returns:
+        The case, or the pending request.
+
+    Raises:
+        Problem: 404, 409 or 422, with the reason and where it matters the current holder.
+    """
+    try:
+        return _perform(unit, case_id, act, given, actor)
+    except Refused as refused:
+        raise problem_of(refused) from refused
+    except BodyTooLarge as error:
+        raise Problem(422, N_("too-large"), N_("All texts of one entry together may take 32 KB.")) from error
+
+
+def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str) -> CaseState | RequestRow:
+    visible_row(unit.session, case_id, unit.now)
+    state = unit.book.state(case_id)
+    ours = state is not None and state.holder == unit.me
+    if act == "recall":
+        assert isinstance(given, inputs.ReasonInput)
+        return _recall(unit, case_id, given, actor)
+    if ours and act in HOLDER:
+        assert state is not None
+        if given.epoch is not None:
+            check_epoch(state.custody, given.epoch)
+        return HOLDER[act](unit, state, given, actor)
+    if ours:
+        raise Refused("holder-cannot-ask", holder=unit.me)
+    if act not in ASKED:
+        service.refuse_non_holder(unit, case_id, given.epoch)
+    kind, body = ASKED[act]
+    return asking.ask(unit, case_id, kind, _asked(body, given), actor, epoch=given.epoch)
+
+
+def _asked(body: Asking, given: inputs.Input) -> Frozen:
+    try:
+        return body(given)
+    except ValueError as error:
+        errors = getattr(error, "errors", None)
+        if errors is None:
+            raise
+        raise Invalid(errors()) from error
+
+
+def _recall(unit: Unit, case_id: str, given: inputs.ReasonInput, actor: str) -> CaseState | RequestRow:
+    """Take back at once what no wire has seen; otherwise ask for it."""
+    state = unit.book.state(case_id)
+    if state is not None and state.holder == unit.me:
+        raise Refused("holder-cannot-ask", holder=unit.me)
+    if state is not None and state.custody.last_sender != unit.me:
+        raise Refused("not-last-sender", holder=state.holder, in_transit_to=state.in_transit_to)
+    if state is not None and given.epoch is not None:
+        check_epoch(state.custody, given.epoch)
+    if state is not None and state.custody.flight is not None:
+        taken = transfers.take_back(unit, state, given.reason, actor)
+        if taken is not None:
+            return taken
+    return asking.ask(unit, case_id, Ask.RECALL, r.AskReason(reason=given.reason), actor, epoch=given.epoch)
+
+
+# --- as the holder -------------------------------------------------------------------------------------------------------
+
+
+def _simple(kind: Kind, body: Callable[[BaseModel], e.Body]) -> Holding:
+    """An act that appends one entry."""
+
+    def act(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+        return log.write(unit, state.id, kind, body(given), actor)
+
+    return act
+
+
+def _as(body_type: type[e.Body]) -> Callable[[BaseModel], e.Body]:
+    """The body with the same fields as the input."""
+
+    def build(given: BaseModel) -> e.Body:
+        return body_type.model_validate(given.model_dump(exclude={"epoch"}, exclude_none=True))
+
+    return build
+
+
+def _escalate(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.EscalateInput)
+    return service.escalate(unit, state, given.reason, frozenset(given.triggers), actor)
+
+
+def _return(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.ReasonInput)
+    return service.give_back(unit, state, given.reason, actor)
+
+
+def _assign(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    """Give the case to a child with 四定; never with a later deadline than our own."""
+    assert isinstance(given, inputs.AssignInput)
+    if given.to == unit.me:
+        raise Refused("to-self")
+    if unit.tree.parent(given.to) != unit.me or not unit.tree.known(given.to):
+        raise field_error("to", N_("{to} is no child of this center."), to=given.to)
+    if (given.deadline is None) == (given.working_days is None):
+        raise field_error("deadline", N_("Give either a deadline or working days."))
+    if given.deadline is not None and given.deadline <= unit.now:
+        raise field_error("deadline", N_("The deadline has passed already."))
+    if given.deadline is not None and state.deadline is not None and given.deadline > state.deadline:
+        raise field_error("deadline", N_("The deadline is later than our own."))
+    body = e.Assigned(not_after=state.deadline, **given.model_dump(exclude={"epoch"}))
+    return transfers.transfer(unit, state.id, Kind.ASSIGNED, body, actor)
+
+
+def _joint(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.JointInput)
+    for partner in given.partners:
+        _must_be_known(unit, partner, "partners")
+    members = tuple(e.Member(name=member.name, role=member.role, center=unit.me) for member in given.members)
+    body = e.Invited(partners=tuple(dict.fromkeys(given.partners)), reason=given.reason, members=members)
+    return service.invite(unit, state, body, actor)
+
+
+def _handoff(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.ToInput)
+    _must_be_known(unit, given.to, "to")
+    if unit.tree.level(given.to) != unit.tree.level(unit.me):
+        raise field_error("to", N_("{to} is no peer: only a center of the same level can take a case over."), to=given.to)
+    return service.offer_handoff(unit, state, given.to, given.reason, actor)
+
+
+def _must_be_known(unit: Unit, code: str, field: str) -> None:
+    if code == unit.me:
+        raise Refused("to-self")
+    if not unit.tree.known(code):
+        raise field_error(field, N_("There is no center {to} in this federation."), to=code)
+
+
+class FieldError(Problem):
+    """422: one field can't be taken, for a reason that only the service knows."""
+
+    def __init__(self, field: str, message: str, places: dict[str, str]) -> None:
+        super().__init__(422, "invalid", message, field=field, **places)
+        self.field = field
+
+
+def field_error(field: str, message: str, **places: str) -> FieldError:
+    """A problem with one field."""
+    return FieldError(field, message, places)
+
+
+def _joint_entry(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.NoteInput)
+    body = e.JointNoted(text=given.text, center=unit.me)
+    return log.write(unit, state.id, Kind.JOINT_NOTED, body, actor)
+
+
+def _answer(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, AnswerInput)
+    body = e.Answered(urge_seq=given.urge_seq, text=given.text)
+    return log.write(unit, state.id, Kind.ANSWERED, body, actor)
+
+
+class AnswerInput(inputs.RequestTextInput):
+    """The answer to a supervision order; the order's seq stands in the path."""
+
+    urge_seq: int
+
+
+HOLDER: dict[str, Holding] = {
+    "accept": _simple(Kind.ACCEPTED, lambda _given: e.Body()),
+    "grade": _simple(Kind.GRADED, _as(e.Graded)),
+    "correct": _simple(Kind.CORRECTED, _as(e.Corrected)),
+    "notes": _simple(Kind.NOTED, _as(e.Noted)),
+    "mediations": _simple(Kind.MEDIATED, _as(e.Mediated)),
+    "agree": _simple(Kind.AGREED, _as(e.Agreed)),
+    "fail": _simple(Kind.FAILED, _as(e.WithReason)),
+    "withdraw": _simple(Kind.WITHDRAWN, _as(e.WithReason)),
+    "refer": _simple(Kind.REFERRED, _as(e.Referred)),
+    "close": _simple(Kind.CLOSED, lambda _given: e.Body()),
+    "reopen": _simple(Kind.REOPENED, _as(e.Reopened)),
+    "follow-ups": _simple(Kind.VISITED, _as(e.Visited)),
+    "escalate": _escalate,
+    "return": _return,
+    "assign": _assign,
+    "urge/answer": _answer,
+    "joint": _joint,
+    "joint/entries": _joint_entry,
+    "handoff": _handoff,
+}
+"""What the holder's people do."""
+
+
+def _body(body_type: type[Frozen]) -> Asking:
+    """The request body with the same fields as the input."""
+
+    def build(given: BaseModel) -> Frozen:
+        return body_type.model_validate(given.model_dump(exclude={"epoch"}, exclude_none=True))
+
+    return build
+
+
+ASKED: dict[str, tuple[Ask, Asking]] = {
+    "notes": (Ask.NOTE, _body(r.AskNote)),
+    "reopen": (Ask.REOPEN, _body(r.AskReason)),
+    "follow-ups": (Ask.VISIT, _body(r.AskVisit)),
+    "urge": (Ask.URGE, _body(r.AskUrge)),
+    "urge/answer": (Ask.ANSWER, _body(r.AskAnswer)),
+    "view": (Ask.VIEW, _body(r.AskReason)),
+    "joint/accept": (Ask.JOINT_ACCEPT, _body(r.AskJoin)),
+    "joint/decline": (Ask.JOINT_DECLINE, _body(r.AskReason)),
+    "joint/entries": (Ask.JOINT_ENTRY, _body(r.AskNote)),
+    "joint/countersign": (Ask.COUNTERSIGN, _body(r.AskCountersign)),
+    "joint/lead": (Ask.LEAD_ORDER, _body(r.AskLead)),
+    "handoff/accept": (Ask.HANDOFF_ACCEPT, _body(r.AskNothing)),
+    "handoff/decline": (Ask.HANDOFF_DECLINE, _body(r.AskReason)),
+}
+"""What everyone else asks of the holder."""
+

@@ -1,0 +1,231 @@
+"""Cases as the API shows them."""
+
+import json
+from datetime import datetime
+
+from pydantic import BaseModel, JsonValue
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from node.access import Access, access_of
+from node.cases.tables import CaseRow, EntryRow, RequestRow
+from protocol.case import CaseState
+from protocol.entries import EntryHead, Member, Party
+from protocol.messages import Invitation
+from protocol.records import Instant
+from protocol.requests import RequestHead
+
+
+class RequestOut(BaseModel):
+    """A request and where it stands."""
+
+    id: str
+    kind: str
+    epoch: int
+    state: str
+    reason: str | None
+    center: str
+    actor: str
+    at: Instant
+    mine: bool
+
+
+class RequestAnswer(BaseModel):
+    """202: the request was sent to the holder."""
+
+    request: RequestOut
+
+
+class PartnerOut(BaseModel):
+    """A partner of a joint mediation."""
+
+    code: str
+    status: str
+    countersigned: bool
+
+
+class JointOut(BaseModel):
+    """A joint mediation (专班)."""
+
+    lead: str | None
+    partners: list[PartnerOut]
+    members: list[Member]
+
+
+class InvitationOut(BaseModel):
+    """What this center is invited to."""
+
+    kind: str
+    reason: str
+    holder: str | None
+
+
+class LogEntry(BaseModel):
+    """One entry of the log; ``data`` is None where the body was purged."""
+
+    seq: int
+    epoch: int
+    kind: str
+    at: Instant
+    center: str
+    actor: str
+    data: dict[str, JsonValue] | None
+
+
+class CaseItem(BaseModel):
+    """A case as lists show it; what this center may not see is None."""
+
+    id: str
+    number: str
+    display_number: str
+    title: str | None
+    category: str
+    place: str | None
+    grade: str
+    status: str
+    access: str
+    origin: str
+    holder: str | None
+    in_transit_to: str | None
+    epoch: int
+    deadline: Instant | None
+    overdue: bool
+    joint: JointOut | None
+    supervised: bool
+    registered_at: Instant
+    description: str | None = None
+    source: str | None = None
+    occurred_at: Instant | None = None
+    aliases: list[str] = []
+    accepted_by: str | None = None
+    agreement_seq: int | None = None
+    followers: list[str] = []
+    invitation: InvitationOut | None = None
+    requests: list[RequestOut] = []
+
+
+class CaseDocument(CaseItem):
+    """A case whole."""
+
+    parties: list[Party] | None
+    log: list[LogEntry] | None
+
+
+class CasePage(BaseModel):
+    """A page of a list."""
+
+    items: list[CaseItem]
+    next_cursor: str | None
+    total: int
+
+
+def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument:
+    """The whole case, as far as it may be seen."""
+    item = case_item(session, row, now)
+    full = item.access == Access.FULL
+    state = CaseState.model_validate_json(row.state) if full and row.state is not None else None
+    return CaseDocument(
+        **{name: getattr(item, name) for name in CaseItem.model_fields},
+        parties=list(state.parties) if state is not None else None,
+        log=_log(session, row.id) if full else None,
+    )
+
+
+def case_item(session: Session, row: CaseRow, now: datetime) -> CaseItem:
+    """The case as a list shows it."""
+    access = access_of(row, now)
+    full = access is Access.FULL
+    state = CaseState.model_validate_json(row.state) if full and row.state is not None else None
+    invitation = Invitation.model_validate_json(row.invitation) if row.invitation is not None else None
+    named = access in {Access.FULL, Access.INVITED}
+    item = CaseItem(
+        id=row.id,
+        number=row.number,
+        display_number=row.display_number,
+        title=row.title if named else None,
+        category=row.category,
+        place=row.place if named else None,
+        grade=row.grade,
+        status=row.status,
+        access=access,
+        origin=row.origin,
+        holder=row.holder,
+        in_transit_to=row.in_transit_to,
+        epoch=row.epoch,
+        deadline=row.deadline,
+        overdue=not row.ended and row.deadline is not None and row.deadline < now,
+        joint=_joint(state) if state is not None else None,
+        supervised=row.supervised,
+        registered_at=row.registered_at,
+        requests=_requests(session, row.id),
+    )
+    if invitation is not None:
+        item.invitation = InvitationOut(
+            kind=invitation.kind, reason=invitation.reason, holder=invitation.header.holder
+        )
+    return _with_state(item, state) if state is not None else item
+
+
+def _with_state(item: CaseItem, state: CaseState) -> CaseItem:
+    item.description, item.source, item.occurred_at = state.description, state.source, state.occurred_at
+    item.aliases, item.followers = list(state.aliases), state.followers
+    item.accepted_by, item.agreement_seq = state.custody.accepted_by, state.agreement_seq
+    return item
+
+
+def _joint(state: CaseState) -> JointOut | None:
+    if not state.partners:
+        return None
+    partners = [
+        PartnerOut(
+            code=code,
+            status=partner.status,
+            countersigned=partner.countersigned is not None and partner.countersigned == state.agreement_seq,
+        )
+        for code, partner in state.partners.items()
+    ]
+    return JointOut(lead=state.holder or state.in_transit_to, partners=partners, members=list(state.members))
+
+
+def _requests(session: Session, case_id: str) -> list[RequestOut]:
+    rows = session.scalars(
+        select(RequestRow).where(RequestRow.case_id == case_id).order_by(RequestRow.at, RequestRow.id)
+    )
+    return [request_out(row) for row in rows]
+
+
+def request_out(row: RequestRow) -> RequestOut:
+    """A request as the API shows it."""
+    return RequestOut(
+        id=row.id,
+        kind=row.kind,
+        epoch=row.epoch,
+        state=row.state,
+        reason=row.reason,
+        center=row.center,
+        actor=row.actor,
+        at=row.at,
+        mine=row.mine,
+    )
+
+
+def _log(session: Session, case_id: str) -> list[LogEntry]:
+    rows = session.scalars(select(EntryRow).where(EntryRow.case_id == case_id).order_by(EntryRow.seq))
+    return [_log_entry(row) for row in rows]
+
+
+def _log_entry(row: EntryRow) -> LogEntry:
+    head = EntryHead.model_validate_json(row.head)
+    data: dict[str, JsonValue] | None = json.loads(row.body) if row.body is not None else None
+    if data is not None and isinstance(request := data.pop("request", None), dict):
+        asked = RequestHead.model_validate_json(str(request["head"]))
+        data["request"] = {
+            "id": asked.id,
+            "kind": asked.kind,
+            "center": asked.center,
+            "actor": asked.actor,
+            "at": asked.model_dump(mode="json")["at"],
+        }
+    return LogEntry(
+        seq=head.seq, epoch=head.epoch, kind=head.kind, at=head.at, center=head.center, actor=head.actor, data=data
+    )

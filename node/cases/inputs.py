@@ -1,0 +1,194 @@
+"""What people may send to act on a case: one model per act, strict, every limit named in ``protocol.entries``."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from protocol import entries as e
+from protocol.codes import CenterCode, Category, Grade, PartyRole, Source, Trigger
+
+
+class Input(BaseModel):
+    """Base of all inputs. ``epoch``, where given, is the custody epoch that the person saw: 409 if the case moved since."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    epoch: Annotated[int, Field(ge=1)] | None = None
+
+
+class PartyInput(BaseModel):
+    """A party (当事人)."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: e.Name
+    role: PartyRole = PartyRole.OTHER
+    phone: Annotated[str, Field(max_length=e.PHONE_MAX)] | None = None
+    address: Annotated[str, Field(max_length=e.SHORT_TEXT_MAX)] | None = None
+    id_number: Annotated[str, Field(max_length=20)] | None = None
+
+
+class MemberInput(BaseModel):
+    """A member of a task force (专班)."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: e.Name
+    role: Annotated[str, Field(max_length=e.NAME_MAX)] = ""
+
+
+Parties = Annotated[list[PartyInput], Field(min_length=1, max_length=e.PARTIES_MAX)]
+Members = Annotated[list[MemberInput], Field(max_length=e.MEMBERS_MAX)]
+Description = Annotated[str, Field(max_length=e.TEXT_MAX)]
+
+
+class RegisterInput(BaseModel):
+    """A matter to register: title, category, place and one party's name are required."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    title: e.Title
+    category: Category
+    place: e.Place
+    parties: Parties
+    description: Description | None = None
+    source: Source = Source.VISIT
+    grade: Grade = Grade.LOW
+    occurred_at: AwareDatetime | None = None
+
+
+class NothingInput(Input):
+    """An act that needs no words."""
+
+
+class ReasonInput(Input):
+    """An act that needs a reason."""
+
+    reason: e.Reason
+
+
+class GradeInput(ReasonInput):
+    """A new risk grade."""
+
+    grade: Grade
+
+
+class ChangesInput(BaseModel):
+    """What a correction may change."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    title: e.Title | None = None
+    category: Category | None = None
+    place: e.Place | None = None
+    parties: Parties | None = None
+    description: Description | None = None
+    source: Source | None = None
+    occurred_at: AwareDatetime | None = None
+
+
+class CorrectInput(ReasonInput):
+    """A correction."""
+
+    changes: ChangesInput
+
+
+class NoteInput(Input):
+    """A remark; a center that does not hold the case may send at most 1,500 characters."""
+
+    text: e.Text
+
+
+class RequestTextInput(Input):
+    """A text that travels as a request."""
+
+    text: e.RequestText
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class MediationInput(Input):
+    """A mediation session."""
+
+    held_at: AwareDatetime
+    place: e.Place
+    mediators: Annotated[
+        list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)
+    ]
+    summary: e.Text
+    outcome: e.ShortText | None = None
+
+
+class AgreeInput(Input):
+    """The parties' agreement."""
+
+    agreement: e.Text
+    due_on: date | None = None
+
+
+class ReferInput(ReasonInput):
+    """Where the matter goes: a court, arbitration, another authority."""
+
+    to: e.ShortText
+
+
+class VisitInput(Input):
+    """A follow-up visit."""
+
+    held_at: AwareDatetime
+    method: e.ShortText
+    fulfilled: bool | None = None
+    satisfied: bool | None = None
+    note: Annotated[str, Field(max_length=e.REQUEST_TEXT_MAX)] | None = None
+
+
+class EscalateInput(ReasonInput):
+    """Why the case goes up, and by which triggers."""
+
+    triggers: Annotated[list[Trigger], Field(max_length=len(Trigger))] = []
+
+
+class AssignInput(Input):
+    """四定: lead, department, handler, deadline (an instant, or working days from delivery)."""
+
+    to: CenterCode
+    deadline: AwareDatetime | None = None
+    working_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    lead: e.Name
+    department: e.Name
+    handler: e.Name
+    instructions: Annotated[str, Field(max_length=e.TEXT_MAX)] = ""
+
+
+class UrgeInput(RequestTextInput):
+    """A supervision order."""
+
+    reply_by: AwareDatetime | None = None
+
+
+class JointInput(ReasonInput):
+    """Who is invited to mediate jointly."""
+
+    partners: Annotated[list[CenterCode], Field(min_length=1, max_length=e.PARTNERS_MAX)]
+    members: Members = []
+
+
+class JoinInput(Input):
+    """Our members of the task force."""
+
+    members: Members = []
+
+
+class CountersignInput(Input):
+    """Which agreement is countersigned."""
+
+    agreement_seq: Annotated[int, Field(ge=1)]
+
+
+class ToInput(ReasonInput):
+    """To which center, and why."""
+
+    to: CenterCode

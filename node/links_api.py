@@ -1,0 +1,141 @@
+"""The center itself and its links, over HTTP. Mounted under ``/api/v1``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from node.accounts.authorise import require
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.cases.api import Here
+from node.center import Center
+from node.federation import lanes
+from node.federation.tables import LaneRow, LinkRow, ParkedRow
+from node.i18n import N_
+from node.problems import Problem
+from protocol.codes import CenterCode
+from protocol.messages import Lane
+from protocol.records import Instant
+
+router = APIRouter(tags=["center"])
+
+
+class CenterOut(BaseModel):
+    """A center, by its certificate."""
+
+    code: CenterCode
+    name: str
+    level: str
+    parent: CenterCode | None
+    children: list[str]
+    version: int
+
+
+class ThisCenterOut(CenterOut):
+    """The center that answers."""
+
+    incarnation: str
+
+
+class LinkOut(BaseModel):
+    """A link to a neighbour.
+
+    ``sent``, ``acked``, ``applied`` count messages of both lanes: offered by us, held by the peer's database, held by ours.
+    """
+
+    peer: str
+    name: str
+    direction: str
+    state: str
+    stop_reason: str | None
+    connected: bool
+    wire_error: str | None
+    session: str | None
+    sent: int
+    acked: int
+    applied: int
+    backlog: int
+    oldest_unacked_at: Instant | None
+    parked: int
+    last_hello_at: Instant | None
+    clock_offset: float | None
+    lanes: dict[str, dict[str, int]]
+
+
+@router.get("/center")
+def center(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_center))]) -> ThisCenterOut:
+    """The center that answers."""
+    return ThisCenterOut(**_center(here, here.code).model_dump(), incarnation=here.identity.incarnation)
+
+
+@router.get("/centers")
+def centers(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_center))]) -> list[CenterOut]:
+    """All centers known by certificate that take part."""
+    tree = here.directory.tree
+    return [_center(here, code) for code in sorted(tree.claims) if tree.known(code)]
+
+
+def _center(here: Center, code: str) -> CenterOut:
+    tree = here.directory.tree
+    claims = tree.claims.get(code)
+    if claims is None:
+        raise Problem(404, N_("not-found"), N_("There is no center {to} in this federation."), to=code)
+    return CenterOut(
+        code=code,
+        name=claims.name,
+        level=claims.level,
+        parent=claims.parent,
+        children=tree.children(code),
+        version=claims.version,
+    )
+
+
+@router.get("/links")
+def links(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_links))]) -> list[LinkOut]:
+    """All links of this center."""
+    with here.database.read() as session:
+        return read_links(here, session)
+
+
+def read_links(here: Center, session: Session) -> list[LinkOut]:
+    """All links that are not revoked, parent first."""
+    rows = session.scalars(
+        select(LinkRow).where(LinkRow.revoked_at.is_(None)).order_by(LinkRow.direction.desc(), LinkRow.peer)
+    ).all()
+    parked = dict(session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer)).tuples().all())
+    return [_link(here, session, row, parked.get(row.peer, 0)) for row in rows]
+
+
+def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
+    found = {one.lane: one for one in session.scalars(select(LaneRow).where(LaneRow.peer == row.peer))}
+    federation = here.federation
+    runner = federation.links.get(row.peer) if federation is not None else None
+    numbers = {
+        lane.value: {
+            "sent": found[lane].offered_seq,
+            "acked": found[lane].acked_seq,
+            "applied": found[lane].applied_seq,
+            "backlog": found[lane].last_seq - found[lane].acked_seq,
+        }
+        for lane in Lane
+    }
+    total = {name: sum(one[name] for one in numbers.values()) for name in ("sent", "acked", "applied", "backlog")}
+    return LinkOut(
+        peer=row.peer,
+        name=here.directory.tree.name(row.peer),
+        direction=row.direction,
+        state=row.state,
+        stop_reason=row.stop_reason,
+        connected=row.state == "linked",
+        wire_error=runner.transport.last_error if runner is not None else None,
+        session=(runner.machine.session or None) if runner is not None else None,
+        **total,
+        oldest_unacked_at=lanes.oldest_unacked(session, row.peer),
+        parked=parked,
+        last_hello_at=row.last_hello_at,
+        clock_offset=row.clock_offset,
+        lanes=numbers,
+    )
