@@ -81,10 +81,10 @@ class CaseState(Frozen):
     category: Category
     place: str
     parties: tuple[e.Party, ...]
-    description: str | None
+    description: str | None = None
     source: Source
     grade: Grade
-    occurred_at: Instant | None
+    occurred_at: Instant | None = None
     registered_at: Instant
     origin: CenterCode
     status: Status

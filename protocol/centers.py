@@ -27,7 +27,7 @@ class Claims(Frozen):
     code: CenterCode
     name: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
     level: LevelName
-    parent: CenterCode | None
+    parent: CenterCode | None = None
     signing_key: Annotated[str, Field(max_length=64)]
     sealing_key: Annotated[str, Field(max_length=64)]
     version: Annotated[int, Field(ge=1)]

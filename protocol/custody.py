@@ -73,7 +73,7 @@ class Custody(Frozen):
     """
 
     epoch: Annotated[int, Field(ge=1)] = 1
-    holder: CenterCode | None
+    holder: CenterCode | None = None
     flight: Flight | None = None
     stack: tuple[Sender, ...] = ()
     held_by: tuple[CenterCode, ...]

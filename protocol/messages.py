@@ -114,8 +114,8 @@ class CaseHeader(Frozen):
     grade: Grade
     status: Status
     origin: CenterCode
-    holder: CenterCode | None
-    in_transit_to: CenterCode | None
+    holder: CenterCode | None = None
+    in_transit_to: CenterCode | None = None
     epoch: int
     seq: int
     deadline: Instant | None = None

@@ -71,7 +71,7 @@ class OutPosition(Frozen):
 class InPosition(OutPosition):
     """What the sender has applied on a lane, and of which incarnation of the peer."""
 
-    incarnation: Annotated[str, Field(max_length=64)] | None
+    incarnation: Annotated[str, Field(max_length=64)] | None = None
 
 
 class LanePositions(Frozen):
@@ -109,7 +109,7 @@ class Ack(Header):
     """The sender's database holds everything up to ``seq``; ``gap`` asks to go on from there. Also the sign of life."""
 
     lane: Lane
-    incarnation: Annotated[str, Field(max_length=64)] | None
+    incarnation: Annotated[str, Field(max_length=64)] | None = None
     seq: Annotated[int, Field(ge=0)]
     digest: Annotated[str, Field(max_length=64)]
     gap: bool = False
