@@ -3,9 +3,9 @@
 A unit of work is ``with database.write() as session:``; it commits once, at the edge, when the block ends, and rolls
 back when the block raises. Services never commit. ``with database.read() as session:`` never writes.
 
-On SQLite a write takes ``BEGIN IMMEDIATE`` (so that a conflict shows at the start, not in the middle) and a lock of this
-process in front of it, which is fair where SQLite's own busy loop is not. On PostgreSQL the rows that order things (a
-case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
+On SQLite a write takes ``BEGIN IMMEDIATE`` (so that a conflict shows at the start, not in the middle) and a lock of
+this process in front of it, which is fair where SQLite's own busy loop is not. On PostgreSQL the rows that order
+things (a case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
 """
 
 import threading
@@ -101,19 +101,18 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One unit of work: commits at the end of the block, rolls back if it raises."""
-        with self._write_lock if self.is_sqlite else _no_lock():
-            with self._sessions() as session, _translated():
-                if self.is_sqlite:
-                    session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
-                try:
-                    yield session
-                    for hook in _hooks(session):
-                        hook(session)
-                    session.flush()
-                    session.commit()
-                except BaseException:
-                    session.rollback()
-                    raise
+        with self._write_lock if self.is_sqlite else _no_lock(), self._sessions() as session, _translated():
+            if self.is_sqlite:
+                session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
+            try:
+                yield session
+                for hook in _hooks(session):
+                    hook(session)
+                session.flush()
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
         for listener in self._listeners:
             listener()
 
@@ -205,6 +204,12 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _postgres_engine(url: str) -> Engine:
     return create_engine(url, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
+
+
+def check_readable(database: Database) -> None:
+    """Raise DatabaseUnavailable unless the database answers."""
+    with database.read() as session:
+        session.execute(text("SELECT 1"))
 
 
 def check_writable(database: Database) -> None:

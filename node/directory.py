@@ -1,4 +1,4 @@
-"""The centers we know, by their certificates: names, tree, keys. Kept in memory, replaced whole when a certificate comes."""
+"""The centers we know by their certificates; kept in memory, replaced whole when a certificate comes."""
 
 from collections import defaultdict
 from collections.abc import Iterable

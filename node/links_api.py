@@ -43,7 +43,8 @@ class ThisCenterOut(CenterOut):
 class LinkOut(BaseModel):
     """A link to a neighbour.
 
-    ``sent``, ``acked``, ``applied`` count messages of both lanes: offered by us, held by the peer's database, held by ours.
+    ``sent``, ``acked``, ``applied`` count messages of both lanes: offered by us, held by the peer's database, held
+    by ours.
     """
 
     peer: str

@@ -1,8 +1,8 @@
 """The one way in which the service says no: RFC 9457 problems with a stable type.
 
 A problem is raised anywhere below the edge; the edge renders it (JSON for the API, a page for people) in the reader's
-language. ``detail`` is a catalog message (see ``node.i18n``) with ``{named}`` places filled from ``members``, which also
-become members of the JSON document.
+language. ``detail`` is a catalog message (see ``node.i18n``) with ``{named}`` places filled from ``members``, which
+also become members of the JSON document.
 """
 
 from typing import TypeAlias, Union
@@ -11,7 +11,7 @@ from node.i18n import Language, translate
 
 MEDIA_TYPE = "application/problem+json"
 
-Member: TypeAlias = Union[str, int, float, bool, None, list["Member"], dict[str, "Member"]]  # noqa: UP007 - recursive
+Member: TypeAlias = Union[str, int, float, bool, list["Member"], dict[str, "Member"], None]  # noqa: UP007 - recursive
 
 
 class Problem(Exception):

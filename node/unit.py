@@ -1,7 +1,8 @@
 """One unit of work: everything that happens in one transaction of one center.
 
-Whoever changes cases does it through a ``Unit``: it folds and stores entries (``book``), collects messages (``outbox``), and counts
-(``ledger``). ``finish`` writes what was collected; the caller's ``database.write()`` block commits once.
+Whoever changes cases does it through a ``Unit``: it folds and stores entries (``book``), collects messages
+(``outbox``), and counts (``ledger``). ``finish`` writes what was collected; the caller's ``database.write()`` block
+commits once.
 """
 
 import os

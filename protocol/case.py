@@ -1,8 +1,8 @@
 """A case is its log; its state is a fold over it.
 
-``RULES`` is the one table of which entry may follow which: the statuses an entry may stand in, whether this term's acceptance
-is needed, who may write it, and the status it leads to. It is written without knowing our own side: the holder's node uses it
-before it appends, every follower when it applies.
+``RULES`` is the one table of which entry may follow which: the statuses an entry may stand in, whether this term's
+acceptance is needed, who may write it, and the status it leads to. It is written without knowing our own side: the
+holder's node uses it before it appends, every follower when it applies.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from pydantic import Field
 
 from protocol import custody as custody_rules
 from protocol import entries as e
@@ -94,10 +96,10 @@ class CaseState(Frozen):
     failures: int = 0
     triggers: frozenset[Trigger] = frozenset()
     agreement_seq: int | None = None
-    partners: dict[str, Partner] = {}
+    partners: dict[str, Partner] = Field(default_factory=dict)
     members: tuple[e.Member, ...] = ()
     offer: Offer | None = None
-    urges: dict[int, Urge] = {}
+    urges: dict[int, Urge] = Field(default_factory=dict)
     end: End | None = None
     reopenings: int = 0
     visits: int = 0
@@ -189,7 +191,9 @@ RULES: dict[str, Rule] = {
     Kind.CORRECTED: Rule(ANY - {Status.MERGED}),
     Kind.ACCEPTED: Rule(OPEN),
     Kind.NOTED: Rule(ANY),
-    Kind.MEDIATED: Rule(frozenset({Status.ACCEPTED, Status.MEDIATING, Status.FAILED}), accepted=True, becomes=Status.MEDIATING),
+    Kind.MEDIATED: Rule(
+        frozenset({Status.ACCEPTED, Status.MEDIATING, Status.FAILED}), accepted=True, becomes=Status.MEDIATING
+    ),
     Kind.AGREED: Rule(_MEDIATING, accepted=True, becomes=Status.AGREED),
     Kind.COUNTERSIGNED: Rule(_AGREED),
     Kind.FAILED: Rule(_MEDIATING | _AGREED, accepted=True, becomes=Status.FAILED),

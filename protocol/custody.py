@@ -1,8 +1,8 @@
 """Custody: who holds a case, or between which two it is in flight.
 
-Every transfer raises the epoch by one, so (case, epoch) names a transfer and the term that follows it. Escalate, assign,
-hand off and rehome push the sender on the return stack; return and recall pop it. A transfer that fails comes back at the
-next epoch with everything as it was before it left. Who meets an older epoch refuses.
+Every transfer raises the epoch by one, so (case, epoch) names a transfer and the term that follows it. Escalate,
+assign, hand off and rehome push the sender on the return stack; return and recall pop it. A transfer that fails
+comes back at the next epoch with everything as it was before it left. Who meets an older epoch refuses.
 
     held by A, epoch n --transfer--> in flight A->B, epoch n+1 --delivered (by B)--> held by B, epoch n+1
                                           |
@@ -29,7 +29,7 @@ TRANSFERS = PUSHING | POPPING
 
 
 class Sender(Frozen):
-    """One who gave the case away and gets it back on return: its code, its deadline, and how long the case was in flight."""
+    """One who gave the case away and gets it back on return: its deadline, and how long the case was in flight."""
 
     center: CenterCode
     deadline: Instant | None = None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from protocol.codes import CenterCode, Category, Grade, PartyRole, Source, Trigger
+from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
 from protocol.errors import BadRecord
 from protocol.keys import SigningKey
 from protocol.records import Frozen, Head, Instant, Record, check_body, check_signature, make_record, parse_head

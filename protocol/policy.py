@@ -62,8 +62,8 @@ def checked_triggers(policy: Policy, state: CaseState, now: datetime) -> frozens
 def escalation_gate(policy: Policy, state: CaseState, claimed: frozenset[Trigger], now: datetime) -> Gate:
     """Judge whether the case may be escalated: a mediation attempt, or a trigger that holds.
 
-    A claimed trigger that the system can check must hold; one that it can't check stands as the claimant's word, also when
-    it was claimed at an earlier center of this case.
+    A claimed trigger that the system can check must hold; one that it can't check stands as the claimant's word,
+    also when it was claimed at an earlier center of this case.
     """
     holds = checked_triggers(policy, state, now)
     word = (claimed | state.triggers) & (policy.triggers - CHECKED)

@@ -1,8 +1,8 @@
 """Requests: how everyone who is not the holder speaks to a case.
 
-A request is a signed record like an entry. The holder's node grants it by appending an entry that contains it, or refuses it;
-the asker is always told. Requests of ``EPOCH_BOUND`` kinds hold only for the custody epoch they name; the rest follow the case
-to its holder.
+A request is a signed record like an entry. The holder's node grants it by appending an entry that contains it, or
+refuses it; the asker is always told. Requests of ``EPOCH_BOUND`` kinds hold only for the custody epoch they name;
+the rest follow the case to its holder.
 """
 
 from collections.abc import Callable

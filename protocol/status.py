@@ -1,18 +1,22 @@
 """Counters: what a center counts of its own cases, how rows merge, and which rates follow.
 
-A counter is a number under a flat name (``registered``, ``by_grade.high``, ``flow.village.township``); rows merge by addition.
-Each case contributes to its own centers through ``contribution``: a row changes by the difference of a case's contributions
-before and after an entry, so counting costs the same with ten cases or a million. Acts that leave no trace in the state
-(escalated, returned, ...) are counted from the entry itself.
+A counter is a number under a flat name (``registered``, ``by_grade.high``, ``flow.village.township``); rows
+merge by addition. Each case contributes to its own centers through ``contribution``: a row changes by the
+difference of a case's contributions before and after an entry, so counting costs the same with ten cases or a
+million. Acts that leave no trace in the state (escalated, returned, ...) are counted from the entry itself.
 
 At rest, over all centers: ``registered = held + in_transit + closed + merged``. For a period of daily rows:
-``opening + registered + reopened = closed + merged + held + in_transit``, where ``closed`` counts every closing of the period;
-rows hold the net change, so closings are net ``closed`` plus ``reopened``.
+``opening + registered + reopened = closed + merged + held + in_transit``, where ``closed`` counts every closing
+of the period; rows hold the net change, so closings are net ``closed`` plus ``reopened``. Outcomes stay net: a
+case that is reopened takes its outcome back on that day, so that periods add up to the total.
 
-Definitions are versioned (``DEFINITION``); a rate is a pair of numerator and denominator with that version, never a bare
-percentage, because places define their rates differently.
+``overdue`` is a gauge: it changes as time passes, without any entry. It stands in rows, never in daily rows.
+
+Definitions are versioned (``DEFINITION``); a rate is a pair of numerator and denominator with that version,
+never a bare percentage, because places define their rates differently.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
@@ -20,14 +24,32 @@ from typing import Annotated
 from pydantic import Field
 
 from protocol.case import CaseState, Outcome
-from protocol.codes import CenterCode
+from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import Entry, Kind, Visited
 from protocol.records import Frozen, Instant
+
+LEVEL = r"[a-z]{1,20}"
+UNKNOWN_LEVEL = "unknown"
+"""Level of a center that we have no certificate of."""
 
 DEFINITION = 1
 """Version of the definitions below (DOMAIN.md, indicators version 1)."""
 
 Counters = Mapping[str, int]
+
+NAMES_MAX = 500
+"""Counters of one row; version 1 has at most about a hundred."""
+
+COUNT_MAX = 2**53
+"""Every JSON reader takes numbers up to here exactly."""
+
+ROWS_MAX = 2000
+"""Rows of one snapshot: more don't fit into a frame."""
+
+CounterName = Annotated[str, Field(max_length=80, pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40}){0,3}$")]
+Count = Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)]
+CounterMap = Annotated[dict[CounterName, Count], Field(max_length=NAMES_MAX)]
+"""A flat row as it comes from outside. Names that we don't know are kept: a newer center may count more."""
 
 SCALARS = (
     "registered",
@@ -57,8 +79,37 @@ SCALARS = (
 """Plain counters, always shown, zero where nothing was counted."""
 
 GROUPS = ("by_grade", "by_category", "by_status", "settled_at", "flow")
-"""Counters shown as tables: open cases by grade, registered ones by category, held and ended ones by status, closed ones by
-the level where they ended, and by origin level and level where they ended."""
+"""Counters shown as tables: open cases by grade, registered ones by category, held and ended ones by status,
+closed ones by the level where they ended, and by origin level and level where they ended."""
+
+GAUGE = "overdue"
+"""The one counter that depends on the time of reading."""
+
+STOCKS = (
+    "held",
+    "in_transit",
+    *(f"by_grade.{grade}" for grade in Grade),
+    *(f"by_status.{status}" for status in Status),
+)
+"""Counters that say how many there are, not how many there were: in a period they are told as of its end."""
+
+_PATHS: dict[str, tuple[str, ...]] = {
+    "by_grade": (r"|".join(Grade),),
+    "by_category": (r"|".join(Category),),
+    "by_status": (r"|".join(Status),),
+    "settled_at": (LEVEL,),
+    "flow": (LEVEL, LEVEL),
+}
+"""What may stand below each group, step by step."""
+
+_METRIC = re.compile(
+    "|".join(
+        [
+            *(re.escape(name) for name in SCALARS if name != GAUGE),
+            *(r"\.".join([group, *(f"(?:{step})" for step in steps)]) for group, steps in _PATHS.items()),
+        ]
+    )
+)
 
 _EVENTS = {
     Kind.ESCALATED: "escalated",
@@ -77,7 +128,7 @@ class DayRow(Frozen):
     incarnation: Annotated[str, Field(max_length=64)]
     version: Annotated[int, Field(ge=1)]
     definition: int = DEFINITION
-    counters: dict[str, int]
+    counters: CounterMap
 
 
 class Row(Frozen):
@@ -88,14 +139,14 @@ class Row(Frozen):
     counter: Annotated[int, Field(ge=0)]
     as_of: Instant
     definition: int = DEFINITION
-    counters: dict[str, int]
+    counters: CounterMap
     backlog: Annotated[int, Field(ge=0)] = 0
 
 
 class Snapshot(Frozen):
     """What travels in a STATUS frame: the sender's own row and changed rows of its descendants."""
 
-    rows: tuple[Row, ...]
+    rows: Annotated[tuple[Row, ...], Field(max_length=ROWS_MAX)]
 
 
 class Rate(Frozen):
@@ -126,8 +177,6 @@ def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str
         counted[f"by_status.{state.status}"] = 1
         if state.joint:
             counted["joint"] = 1
-        if state.visits:
-            counted["visited"] = 1
         if not state.ended:
             counted["held"] = 1
             counted[f"by_grade.{state.grade}"] = 1
@@ -145,11 +194,13 @@ def _count_end(state: CaseState, me: str, level_of: Callable[[str], str], counte
         return
     counted["closed"] = 1
     counted[outcome.value] = 1
-    counted[f"settled_at.{level_of(me)}"] = 1
-    counted[f"flow.{level_of(state.origin)}.{level_of(me)}"] = 1
+    here, origin = level_of(me) or UNKNOWN_LEVEL, level_of(state.origin) or UNKNOWN_LEVEL
+    counted[f"settled_at.{here}"] = 1
+    counted[f"flow.{origin}.{here}"] = 1
     if outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
         counted["mediated"] = 1
         counted["visits_due"] = 1
+        counted["visited"] = int(state.visits > 0)
     if state.end.on_time is not None:
         counted["fell_due"] = 1
         counted["on_time"] = int(state.end.on_time)
@@ -184,25 +235,44 @@ Table = dict[str, "int | Table"]
 
 
 def tabulate(counters: Counters) -> Table:
-    """A flat row as nested tables, all scalars and groups present."""
+    """A flat row as nested tables, all scalars and groups present; unknown names are left out."""
     table: Table = {name: counters.get(name, 0) for name in SCALARS}
-    for group in GROUPS:
-        table[group] = {}
+    groups: dict[str, Table] = {group: {} for group in GROUPS}
+    table.update(groups)
     for name, count in counters.items():
-        *path, leaf = name.split(".")
-        if not path or not count:
-            continue
-        place = table
-        for step in path:
-            inner = place.setdefault(step, {})
-            assert isinstance(inner, dict)
-            place = inner
-        place[leaf] = count
+        group, *steps = name.split(".")
+        if count and group in groups and len(steps) == len(_PATHS[group]):
+            place = groups[group]
+            for step in steps[:-1]:
+                inner = place.setdefault(step, {})
+                assert isinstance(inner, dict)
+                place = inner
+            place[steps[-1]] = count
     return table
 
 
+def is_metric(name: str) -> bool:
+    """Whether daily rows may hold a counter of this name (``by_grade.high``, ``flow.village.county``)."""
+    return _METRIC.fullmatch(name) is not None
+
+
+def period(opening: Counters, change: Counters) -> dict[str, int]:
+    """A row of a period: what happened in it, and of the stocks what there was at its end.
+
+    Args:
+        opening: stocks before the period.
+        change: sum of the daily rows of the period.
+    """
+    row = {**change, **{name: opening.get(name, 0) + change.get(name, 0) for name in STOCKS}}
+    row["closed"] = change.get("closed", 0) + change.get("reopened", 0)
+    return row
+
+
 def rates(counters: Counters) -> dict[str, Rate]:
-    """The indicators of DOMAIN.md as pairs."""
+    """The indicators of DOMAIN.md as pairs, from net counters (a total, or the plain sum of daily rows).
+
+    ``settled_of_found`` of one center may exceed one: a township settles what its villages found.
+    """
 
     def pair(numerator: int, denominator: int) -> Rate:
         return Rate(numerator=numerator, denominator=denominator)

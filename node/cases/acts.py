@@ -1,7 +1,7 @@
 """Acts: everything a person can do with a case, for the API and the pages alike.
 
-The holder's people act; everyone else asks. ``HOLDER`` acts need the holder, ``ASKED`` ones are for others only, and an act that stands in
-both tables is done by the holder and asked by the rest.
+The holder's people act; everyone else asks. ``HOLDER`` acts need the holder, ``ASKED`` ones are for others only,
+and an act that stands in both tables is done by the holder and asked by the rest.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from protocol.entries import Kind
 from protocol.errors import Refused
 from protocol.records import BodyTooLarge, Frozen
 from protocol.requests import Ask
-
 
 Holding = Callable[[Unit, CaseState, BaseModel, str], CaseState]
 Asking = Callable[[BaseModel], Frozen]
@@ -100,7 +99,7 @@ def _recall(unit: Unit, case_id: str, given: inputs.ReasonInput, actor: str) -> 
     return asking.ask(unit, case_id, Ask.RECALL, r.AskReason(reason=given.reason), actor, epoch=given.epoch)
 
 
-# --- as the holder -------------------------------------------------------------------------------------------------------
+# --- as the holder ---------------------------------------------------------------------------------
 
 
 def _simple(kind: Kind, body: Callable[[BaseModel], e.Body]) -> Holding:
@@ -161,7 +160,9 @@ def _handoff(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> Case
     assert isinstance(given, inputs.ToInput)
     _must_be_known(unit, given.to, "to")
     if unit.tree.level(given.to) != unit.tree.level(unit.me):
-        raise field_error("to", N_("{to} is no peer: only a center of the same level can take a case over."), to=given.to)
+        raise field_error(
+            "to", N_("{to} is no peer: only a center of the same level can take a case over."), to=given.to
+        )
     return service.offer_handoff(unit, state, given.to, given.reason, actor)
 
 
@@ -252,4 +253,3 @@ ASKED: dict[str, tuple[Ask, Asking]] = {
     "handoff/decline": (Ask.HANDOFF_DECLINE, _body(r.AskReason)),
 }
 """What everyone else asks of the holder."""
-

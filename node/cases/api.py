@@ -1,6 +1,7 @@
 """Cases over HTTP, as DESIGN section 8 fixes it. Mounted under ``/api/v1``.
 
-A POST by the holder answers 200 with the case; by anybody else who may ask, 202 with the request. Every act is one unit of work.
+A POST by the holder answers 200 with the case; by anybody else who may ask, 202 with the request. Every act is one
+unit of work.
 """
 
 from typing import Annotated, cast
@@ -65,7 +66,7 @@ def cases(
     grade: Grade | None = None,
     category: Category | None = None,
     holder: Annotated[str | None, Query(pattern=CODE_PATTERN)] = None,
-    overdue: bool | None = None,
+    overdue: bool | None = None,  # noqa: FBT001 - a query parameter
     q: Annotated[str | None, Query(max_length=QUERY_MAX)] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
@@ -77,9 +78,7 @@ def cases(
 
 
 @router.get("/cases/{case_id}")
-def case(
-    case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.read_cases))]
-) -> CaseDocument:
+def case(case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.read_cases))]) -> CaseDocument:
     """One case, as far as this center may see it."""
     now = here.clock.now()
     with here.database.read() as session:

@@ -1,7 +1,7 @@
 """What arrives for cases: entries, custody, refusals, headers, invitations, requests and their answers.
 
-Each handler works in the unit of work of the frame that brought the message. What it can't accept raises RemoteError; the inbox
-parks the message with that reason.
+Each handler works in the unit of work of the frame that brought the message. What it can't accept raises
+RemoteError; the inbox parks the message with that reason.
 """
 
 import structlog
@@ -139,7 +139,7 @@ def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
 
 
 def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
-    """A header of a case that somebody below us holds; the newest wins, and it goes when the case leaves our subtree."""
+    """A header of a case that somebody below us holds; the newest wins, it goes when the case leaves our subtree."""
     if message.sender not in unit.tree.descendants(unit.me):
         raise BadRecord(f"header from {message.sender}, who is not below us")
     sheet = unit.book.sheet(payload.case_id)
@@ -205,7 +205,6 @@ def on_view(unit: Unit, message: Message, payload: View) -> None:
 
 def purge_views(unit: Unit, limit: int = 100) -> int:
     """Purge what broken glasses showed and may show no longer; headers stay. Returns how many cases were purged."""
-
     over = select(CaseRow.id).where(CaseRow.access == Access.VIEWED, CaseRow.view_until <= unit.now).limit(limit)
     case_ids = unit.session.scalars(over).all()
     for case_id in case_ids:

@@ -1,4 +1,4 @@
-"""Speaking to a case that another center holds: a signed request goes to the holder, whose node grants or refuses it."""
+"""Speaking to a case that another center holds: a signed request goes to the holder, whose node judges it."""
 
 from node.access import visible_row
 from node.cases.book import newest_header
@@ -63,7 +63,5 @@ def ask(unit: Unit, case_id: str, kind: Ask, body: Frozen, actor: str, *, epoch:
     )
     unit.session.add(row)
     unit.session.flush()
-    unit.outbox.send(
-        Type.REQUEST, RequestMessage(request=request.record), target, case_id=case_id, message_id=head.id
-    )
+    unit.outbox.send(Type.REQUEST, RequestMessage(request=request.record), target, case_id=case_id, message_id=head.id)
     return row

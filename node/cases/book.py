@@ -1,7 +1,7 @@
 """The book: cases of one unit of work, loaded once, folded in memory, written once at the end.
 
-A frame of five hundred entries touches each case row once. On PostgreSQL a case's row is locked when it is loaded, so that two
-people (or a person and a frame) never fold onto the same state.
+A frame of five hundred entries touches each case row once. On PostgreSQL a case's row is locked when it is loaded,
+so that two people (or a person and a frame) never fold onto the same state.
 """
 
 from dataclasses import dataclass, field, replace
@@ -97,9 +97,7 @@ class Book:
 
     def snapshot(self) -> dict[str, Sheet]:
         """What this unit holds in memory, to go back to."""
-        return {
-            case_id: replace(sheet, new_entries=list(sheet.new_entries)) for case_id, sheet in self._sheets.items()
-        }
+        return {case_id: replace(sheet, new_entries=list(sheet.new_entries)) for case_id, sheet in self._sheets.items()}
 
     def restore(self, snapshot: dict[str, Sheet]) -> None:
         """Go back to a snapshot."""
@@ -134,9 +132,7 @@ class Book:
 
     def _access(self, sheet: Sheet) -> Access:
         state = sheet.state
-        if state is not None and (
-            self._me in state.followers or state.in_transit_to == self._me or state.holder == self._me
-        ):
+        if state is not None and (self._me in {*state.followers, state.in_transit_to, state.holder}):
             return Access.FULL
         if sheet.invitation is not None:
             return Access.INVITED

@@ -160,9 +160,7 @@ def case_item(session: Session, row: CaseRow, now: datetime) -> CaseItem:
         requests=_requests(session, row.id),
     )
     if invitation is not None:
-        item.invitation = InvitationOut(
-            kind=invitation.kind, reason=invitation.reason, holder=invitation.header.holder
-        )
+        item.invitation = InvitationOut(kind=invitation.kind, reason=invitation.reason, holder=invitation.header.holder)
     return _with_state(item, state) if state is not None else item
 
 

@@ -1,7 +1,9 @@
-"""Judging requests: the holder's node appends what was asked, with the request inside, or refuses; the asker is always told.
+"""Judging requests: the holder's node appends what was asked, or refuses; the asker is always told.
 
-A node that does not hold the case passes the request on to the one it knows to hold it. Requests bound to an epoch that has passed
-are refused. A request that overtakes a parked transfer waits for it.
+The entry made from a request contains it, with the asker's signature.
+
+A node that does not hold the case passes the request on to the one it knows to hold it. Requests bound to an epoch
+that has passed are refused. A request that overtakes a parked transfer waits for it.
 """
 
 from collections.abc import Callable
@@ -112,7 +114,7 @@ def _answer(unit: Unit, request: CaseRequest, judged: RequestState, reason: str 
     unit.outbox.send(Type.ANSWER, answer, request.head.center, case_id=request.head.case_id)
 
 
-# --- who may ask, and what granting means --------------------------------------------------------------------------------
+# --- who may ask, and what granting means ----------------------------------------------------------
 
 
 def _above(unit: Unit, asker: str) -> bool:
@@ -186,9 +188,7 @@ def _joint_entry(unit: Unit, state: CaseState, request: CaseRequest) -> None:
 def _countersign(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body = request.body
     assert isinstance(body, r.AskCountersign)
-    signed = e.Countersigned(
-        agreement_seq=body.agreement_seq, center=request.head.center, request=request.record
-    )
+    signed = e.Countersigned(agreement_seq=body.agreement_seq, center=request.head.center, request=request.record)
     log.write(unit, state.id, Kind.COUNTERSIGNED, signed, request.head.actor)
 
 

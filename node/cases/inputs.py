@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from protocol import entries as e
-from protocol.codes import CenterCode, Category, Grade, PartyRole, Source, Trigger
+from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
 
 
 class Input(BaseModel):
-    """Base of all inputs. ``epoch``, where given, is the custody epoch that the person saw: 409 if the case moved since."""
+    """Base of all inputs; ``epoch`` is the custody epoch that the person saw, 409 if the case has moved since."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -115,9 +115,7 @@ class MediationInput(Input):
 
     held_at: AwareDatetime
     place: e.Place
-    mediators: Annotated[
-        list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)
-    ]
+    mediators: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)]
     summary: e.Text
     outcome: e.ShortText | None = None
 

@@ -80,5 +80,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         if instant.tzinfo is None or not case_id:
             raise ValueError(at)
     except (ValueError, binascii.Error) as error:
-        raise Problem(422, "invalid", N_("This cursor is not valid; begin at the first page."), field="cursor") from error
+        raise Problem(
+            422, "invalid", N_("This cursor is not valid; begin at the first page."), field="cursor"
+        ) from error
     return instant, case_id

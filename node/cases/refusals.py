@@ -16,11 +16,21 @@ _TOLD: dict[str, tuple[int, str, str]] = {
     "escalation-gated": (
         409,
         N_("escalation-gated"),
-        N_("The case may not go up yet. Missing: {missing}. A mediation attempt or a trigger that holds opens the way."),
+        N_(
+            "The case may not go up yet. Missing: {missing}. A mediation attempt or a trigger that holds opens the way."
+        ),
     ),
-    "nothing-to-return-to": (409, N_("nothing-to-return-to"), N_("Nobody gave this case to us; there is nobody to return it to.")),
+    "nothing-to-return-to": (
+        409,
+        N_("nothing-to-return-to"),
+        N_("Nobody gave this case to us; there is nobody to return it to."),
+    ),
     "no-parent": (409, N_("no-parent"), N_("There is no center above this one.")),
-    "unreachable": (409, N_("unreachable"), N_("{center} can't be reached: it takes no part in the federation any more.")),
+    "unreachable": (
+        409,
+        N_("unreachable"),
+        N_("{center} can't be reached: it takes no part in the federation any more."),
+    ),
     "to-self": (422, "invalid", N_("A case can't be given to the center that holds it.")),
     "not-the-sender": (409, N_("not-the-sender"), N_("Only {expected} can get the case back.")),
     "stale-agreement": (409, N_("stale-agreement"), N_("This is not the present agreement (entry {agreement_seq}).")),
@@ -28,9 +38,17 @@ _TOLD: dict[str, tuple[int, str, str]] = {
     "not-invited": (409, N_("not-invited"), N_("{center} has no open invitation.")),
     "no-such-urge": (409, N_("no-such-urge"), N_("Entry {seq} is no supervision order.")),
     "recall-too-late": (409, N_("recall-too-late"), N_("{accepted_by} has already accepted the case there.")),
-    "not-last-sender": (409, N_("not-last-sender"), N_("Only the center that made the last transfer can recall the case.")),
+    "not-last-sender": (
+        409,
+        N_("not-last-sender"),
+        N_("Only the center that made the last transfer can recall the case."),
+    ),
     "not-an-ancestor": (409, N_("not-an-ancestor"), N_("Only a center above the holder can do this.")),
-    "not-a-follower": (409, N_("not-a-follower"), N_("Only a center that held the case or mediates jointly can do this.")),
+    "not-a-follower": (
+        409,
+        N_("not-a-follower"),
+        N_("Only a center that held the case or mediates jointly can do this."),
+    ),
     "holder-cannot-ask": (409, N_("holder-cannot-ask"), N_("The holder itself can't do this.")),
     "custody-frozen": (
         409,

@@ -1,7 +1,6 @@
 """What the holder's people do with a case. Every function is one act in the caller's unit of work; none commits."""
 
 from datetime import datetime
-
 from typing import NoReturn
 
 from sqlalchemy import insert, select, update

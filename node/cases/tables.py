@@ -11,8 +11,8 @@ from node.db import Base
 class CaseRow(Base):
     """A case as far as this center may know it (``access``, see ``node.access``).
 
-    ``state`` is the fold of the log (full and viewed copies); ``invitation`` and ``header`` are the last ones received. The
-    plain columns repeat what lists show and filter by.
+    ``state`` is the fold of the log (full and viewed copies); ``invitation`` and ``header`` are the last ones
+    received. The plain columns repeat what lists show and filter by.
     """
 
     __tablename__ = "cases"

@@ -1,8 +1,8 @@
 """Transfers: custody leaves, arrives, comes back.
 
-The order of messages matters. To the destination go first the entries it lacks, then the notice that custody is its own; only
-then do the other followers hear of it. On a tree of first-in-first-out links nobody can thus speak to the new holder about a
-transfer that has not reached it yet.
+The order of messages matters. To the destination go first the entries it lacks, then the notice that custody is its
+own; only then do the other followers hear of it. On a tree of first-in-first-out links nobody can thus speak to the
+new holder about a transfer that has not reached it yet.
 """
 
 import structlog

@@ -1,4 +1,4 @@
-"""Working days by the State Council's yearly arrangement (国务院办公厅节假日安排), from the ``chinesecalendar`` package."""
+"""Working days by the State Council's yearly arrangement (国务院办公厅节假日安排)."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -8,6 +8,8 @@ import structlog
 from node.clock import LOCAL_ZONE
 
 log = structlog.get_logger()
+
+SATURDAY = 5
 
 
 def add_working_days(start: datetime, days: int) -> datetime:
@@ -23,6 +25,6 @@ def add_working_days(start: datetime, days: int) -> datetime:
             working = chinese_calendar.is_workday(day)
         except NotImplementedError:
             log.warning("calendar.unknown_year", year=day.year)
-            working = day.weekday() < 5
+            working = day.weekday() < SATURDAY
         left -= working
     return datetime.combine(day, time(23, 59, 59), LOCAL_ZONE).astimezone(UTC)

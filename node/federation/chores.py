@@ -70,7 +70,10 @@ def purge_views(center: "Center") -> int:
     """Purge what broken glasses may show no longer; returns how many cases."""
     now = center.clock.now()
     with center.database.read() as session:
-        if session.scalar(select(CaseRow.id).where(CaseRow.view_until <= now, CaseRow.state.is_not(None)).limit(1)) is None:
+        if (
+            session.scalar(select(CaseRow.id).where(CaseRow.view_until <= now, CaseRow.state.is_not(None)).limit(1))
+            is None
+        ):
             return 0
     with unit_of(center) as unit:
         return arrivals.purge_views(unit)
@@ -81,7 +84,9 @@ def purge_old(center: "Center") -> int:
     before = center.clock.now() - KEPT
     with center.database.read() as session:
         old = session.scalar(select(OutboxRow.seq).where(OutboxRow.queued_at < before).limit(1))
-        frames = session.scalar(select(ReceivedFrameRow.first_seq).where(ReceivedFrameRow.received_at < before).limit(1))
+        frames = session.scalar(
+            select(ReceivedFrameRow.first_seq).where(ReceivedFrameRow.received_at < before).limit(1)
+        )
     with center.database.write() as session:
         idempotency.purge(session, center.clock)
         purge_tokens(session, center.clock)
@@ -89,9 +94,7 @@ def purge_old(center: "Center") -> int:
             return 0
         acked = (
             select(LaneRow.peer)
-            .where(
-                LaneRow.peer == OutboxRow.peer, LaneRow.lane == OutboxRow.lane, LaneRow.acked_seq > OutboxRow.seq
-            )
+            .where(LaneRow.peer == OutboxRow.peer, LaneRow.lane == OutboxRow.lane, LaneRow.acked_seq > OutboxRow.seq)
             .exists()
         )
         gone = session.execute(delete(OutboxRow).where(OutboxRow.queued_at < before, acked))

@@ -1,8 +1,9 @@
 """The inbox: a frame's messages are applied in one transaction, together with the lane's new position.
 
-If one message fails, the frame is applied again message by message, each in a savepoint; what fails then is parked with its reason and
-the link goes on. Messages of a case that has something parked wait behind it. Unknown types are parked too and replayed after an
-upgrade. Failures of the database itself are not the message's fault: the whole frame is undone and comes again.
+If one message fails, the frame is applied again message by message, each in a savepoint; what fails then is parked
+with its reason and the link goes on. Messages of a case that has something parked wait behind it. Unknown types are
+parked too and replayed after an upgrade. Failures of the database itself are not the message's fault: the whole
+frame is undone and comes again.
 """
 
 from collections.abc import Callable, Sequence
@@ -307,4 +308,3 @@ _HANDLERS: dict[str, Handler] = {
     Type.UNDELIVERABLE: _on_undeliverable,
     Type.VOID: _on_void,
 }
-

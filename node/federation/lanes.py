@@ -1,4 +1,4 @@
-"""What a link needs of the database: its records at the start, the next frame, what was acknowledged. All run in threads."""
+"""What a link needs of the database: records at the start, the next frame, what was acknowledged. Runs in threads."""
 
 from datetime import datetime
 

@@ -1,13 +1,15 @@
 """Runs one link: carries out what the pure machine of ``protocol.link`` asks for.
 
-The machine lives on the event loop and is never touched from elsewhere. Database work runs in threads; its answers come back to the
-loop. Frames to apply wait in a queue, so that commits happen in order; everything else of the link goes on meanwhile.
+The machine lives on the event loop and is never touched from elsewhere. Database work runs in threads; its answers
+come back to the loop. Frames to apply wait in a queue, so that commits happen in order; everything else of the link
+goes on meanwhile.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -71,9 +73,7 @@ class LinkRunner:
         executor: threads for database work.
     """
 
-    def __init__(
-        self, center: "Center", peer: str, direction: str, transport: Transport, executor: Executor
-    ) -> None:
+    def __init__(self, center: "Center", peer: str, direction: str, transport: Transport, executor: Executor) -> None:
         self.center = center
         self.peer = peer
         self.direction = direction
@@ -106,7 +106,7 @@ class LinkRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # --- inputs ----------------------------------------------------------------------------------------------------------
+    # --- inputs ------------------------------------------------------------------------------------
 
     async def wire(self, *, up: bool) -> None:
         """The wire came or went."""
@@ -150,7 +150,7 @@ class LinkRunner:
         )
         await self._publish(f"st.{self.center.code}", write_frame(header, self.center.identity.signing, payload))
 
-    # --- frames in -------------------------------------------------------------------------------------------------------
+    # --- frames in ---------------------------------------------------------------------------------
 
     async def _verify(self, frame: Frame) -> None:
         keys = self.center.directory.known.keys_of(self.peer)
@@ -182,7 +182,7 @@ class LinkRunner:
         elif isinstance(header, Ack):
             await self._do(self.machine.on_ack(header, now))
 
-    # --- actions ---------------------------------------------------------------------------------------------------------
+    # --- actions -----------------------------------------------------------------------------------
 
     async def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -272,7 +272,7 @@ class LinkRunner:
             if action.first != self.machine.applied_position(action.lane).seq + 1:
                 continue
             try:
-                parked = await self._in_thread(lambda: apply_frame(self.center, self.peer, action))
+                parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action))
             except (DatabaseUnavailable, SQLAlchemyError, BadPosition) as error:
                 log.error("frame.not_applied", peer=self.peer, lane=action.lane, reason=str(error))
                 self.machine.apply_failed(action.lane)
@@ -286,7 +286,7 @@ class LinkRunner:
         while not self._applies.empty():
             self._applies.get_nowait()
 
-    # --- within ----------------------------------------------------------------------------------------------------------
+    # --- within ------------------------------------------------------------------------------------
 
     def _note_state(self) -> None:
         """Record a change of state for pages, the command line and the monitor."""
@@ -334,4 +334,3 @@ class LinkRunner:
 
     def _now(self) -> float:
         return self._loop.time()
-

@@ -1,7 +1,8 @@
 """The outbox: messages leave in the transaction of the act that they tell of.
 
-``send`` addresses a message; for the neighbour it goes as it is, for anybody beyond it is sealed. ``flush`` gives numbers: it locks
-each lane's row (in a fixed order, so that two units never wait for each other in a circle), hence numbers follow commit order.
+``send`` addresses a message; for the neighbour it goes as it is, for anybody beyond it is sealed. ``flush`` gives
+numbers: it locks each lane's row (in a fixed order, so that two units never wait for each other in a circle), hence
+numbers follow commit order.
 """
 
 from datetime import datetime

@@ -1,11 +1,12 @@
 """The federation side of a center: all its links, woken by commits, ticked once a second, supervised.
 
-A center with children listens on its own broker (the hub) for all of them; a center with a parent listens on the parent's. Whatever
-another process changes in the database (the command line enrols a child, imports cases) is noticed within POLL_S.
+A center with children listens on its own broker (the hub) for all of them; a center with a parent listens on the
+parent's. Whatever another process changes in the database (the command line enrols a child, imports cases) is
+noticed within POLL_S.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -55,8 +56,11 @@ class Federation:
         self.hub = hub
         self.parent = parent
         self.links: dict[str, LinkRunner] = {}
+        self.children_changed: Callable[[], Awaitable[None]] | None = None
+        """Called when a child was enrolled or revoked."""
         self.reporter = Reporter(center)
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
+        self._started = False
         self._awake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,7 +78,14 @@ class Federation:
             await self.parent.start(
                 [f"dn.{self.center.code}"], self._on_parent_frame, lambda up: self._on_wire("up", up=up)
             )
-        for loop in (self._frames, self._outbox_loop, self._tick_loop, self._status_loop, self._chores_loop, self._probe_loop):
+        for loop in (
+            self._frames,
+            self._outbox_loop,
+            self._tick_loop,
+            self._status_loop,
+            self._chores_loop,
+            self._probe_loop,
+        ):
             self._tasks.append(self._loop.create_task(loop()))
 
     async def stop(self) -> None:
@@ -102,7 +113,7 @@ class Federation:
         parent = self.center.identity.parent
         return parent is None or (parent in self.links and self.links[parent].machine.state is State.LINKED)
 
-    # --- what the wires bring --------------------------------------------------------------------------------------------
+    # --- what the wires bring ----------------------------------------------------------------------
 
     def _on_hub_frame(self, subject: str, data: bytes) -> None:
         kind, _, code = subject.partition(".")
@@ -146,7 +157,7 @@ class Federation:
         document = unpack_status(frame.payload)
         await self._in_thread(lambda: self.reporter.receive(peer, document))
 
-    # --- loops -----------------------------------------------------------------------------------------------------------
+    # --- loops -------------------------------------------------------------------------------------
 
     async def _outbox_loop(self) -> None:
         """After each commit: tell the links what their outbox holds now."""
@@ -184,6 +195,7 @@ class Federation:
     async def _follow_links(self) -> None:
         """Begin links that were enrolled, end links that were revoked."""
         wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
+        before = set(self.links)
         for peer in [peer for peer in self.links if peer not in wanted]:
             await self.links.pop(peer).close()
             log.info("link.ended", peer=peer)
@@ -194,6 +206,9 @@ class Federation:
             runner = LinkRunner(self.center, peer, direction, wire, self._executor)
             self.links[peer] = runner
             await runner.start()
+        if self._started and set(self.links) != before and self.children_changed is not None:
+            await self.children_changed()
+        self._started = True
 
     async def _status_loop(self) -> None:
         """Send counters up, at most once a second; all of them after a new session and once a minute."""

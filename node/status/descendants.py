@@ -32,9 +32,7 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
         if kept is None:
             kept = CounterRow(code=row.code)
             unit.session.add(kept)
-        elif kept.incarnation == row.incarnation and kept.counter > row.counter:
-            continue
-        elif kept.as_of >= row.as_of:
+        elif (kept.incarnation == row.incarnation and kept.counter > row.counter) or kept.as_of >= row.as_of:
             continue
         kept.incarnation, kept.counter, kept.as_of = row.incarnation, row.counter, row.as_of
         kept.counters, kept.backlog = json.dumps(row.counters), row.backlog

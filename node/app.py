@@ -1,0 +1,147 @@
+"""The service: the only place where the parts of a center are wired.
+
+``create_app`` gives the application that ``liandong serve`` runs: it opens the center, starts its broker and its
+links with the application and stops them with it. ``assemble`` gives the routes alone, for a center that somebody
+else opened (tests) or for none (the OpenAPI document).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.middleware import Middleware
+
+from node import brokers, errors_http, links_api
+from node.accounts import api as accounts_api
+from node.cases import api as cases_api
+from node.center import Center
+from node.db import DatabaseUnavailable, check_readable
+from node.federation.broker import BrokerError, SupervisedBroker
+from node.federation.runner import Federation
+from node.level import Level, load_level
+from node.opening import open_center
+from node.request_times import RequestTimes
+from node.settings import Settings
+from node.status import api as status_api
+from node.version import VERSION
+from node.web.pages import pages_router, problem_page
+from node.web.security import SecurityHeaders
+from node.web.static_files import STATIC_PATH, VersionedFiles
+
+log = structlog.get_logger()
+
+API = "/api/v1"
+BROKER_RETRY_S = 5.0
+"""Pause between attempts to start a broker whose port is taken; the center is usable meanwhile."""
+
+
+def create_app(level: str, settings: Settings) -> FastAPI:
+    """The service of one center.
+
+    Args:
+        level: name of its level, as in the settings.
+        settings: of this center.
+
+    Raises:
+        UnknownLevel: no package provides the level.
+    """
+    app = assemble(load_level(level))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        center = await asyncio.to_thread(open_center, settings)
+        app.state.center = center
+        broker = await asyncio.to_thread(brokers.own_broker, center, settings)
+        keeper = asyncio.create_task(_keep_broker(broker)) if broker is not None else None
+        federation = Federation(center, brokers.hub_wire(center, settings), brokers.parent_wire(settings))
+        if broker is not None:
+            federation.children_changed = lambda: _reload(broker, center, settings)
+        center.federation = federation
+        await federation.start()
+        try:
+            yield
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await keeper
+            await federation.stop()
+            if broker is not None:
+                await broker.stop()
+            center.database.dispose()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+async def _keep_broker(broker: SupervisedBroker) -> None:
+    """Start the broker, again and again until its port is free; the broker then keeps itself."""
+    while True:
+        try:
+            await broker.start()
+        except BrokerError as error:
+            log.error("broker.not_started", reason=str(error))
+            await asyncio.sleep(BROKER_RETRY_S)
+        else:
+            return
+
+
+async def _reload(broker: SupervisedBroker, center: Center, settings: Settings) -> None:
+    """A child was enrolled or revoked, perhaps by another process: the broker works by the new list from now on."""
+    config = await asyncio.to_thread(brokers.broker_config, center.database, settings)
+    assert config is not None
+    try:
+        await broker.reload(config)
+    except BrokerError as error:
+        log.error("broker.not_reloaded", reason=str(error))
+
+
+def assemble(level: Level) -> FastAPI:
+    """All routes of a center of this level; ``app.state.center`` must be set before the first request."""
+    app = FastAPI(
+        title="Liandong 联动",
+        version=VERSION,
+        description="One center of a federation of mediation centers (综治中心).",
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(RequestTimes), Middleware(SecurityHeaders)],
+    )
+    errors_http.install(app, problem_page)
+    app.include_router(accounts_api.router, prefix=API)
+    app.include_router(links_api.router, prefix=API)
+    app.include_router(cases_api.router, prefix=API)
+    app.include_router(status_api.router, prefix=API)
+    _add_probes(app)
+    app.include_router(pages_router())
+    if level.router is not None:
+        app.include_router(level.router)
+    app.mount(STATIC_PATH, VersionedFiles(), name="static")
+    return app
+
+
+def _add_probes(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["probes"])
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["probes"])
+    def readyz(request: Request) -> JSONResponse:
+        """The center can work: its database answers. The link to the parent is told, but a center works without it."""
+        center: Center = request.app.state.center
+        try:
+            check_readable(center.database)
+        except DatabaseUnavailable as error:
+            return JSONResponse({"status": "unready", "database": str(error)}, 503)
+        linked = center.federation is not None and center.federation.linked_to_parent
+        return JSONResponse({"status": "ready", "database": "ok", "parent": "linked" if linked else "offline"})
+
+    @app.get("/metrics", tags=["probes"], response_class=Response)
+    def metrics(request: Request) -> Response:
+        """Metrics for Prometheus."""
+        center: Center = request.app.state.center
+        return Response(center.metrics.render(center), media_type=CONTENT_TYPE_LATEST)

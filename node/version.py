@@ -1,0 +1,5 @@
+"""The version of this software, from the installed distribution."""
+
+from importlib.metadata import version
+
+VERSION = version("liandong")
