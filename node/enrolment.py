@@ -1,0 +1,253 @@
+"""How children come to a parent and leave it.
+
+``enroll`` makes a child's keys, its certificate and the join file that carries them; ``revoke`` cuts a child off.
+Both change the database in one transaction and are safe while the center runs: it follows within a second. What the
+broker must be told afterwards is ``node.brokers.install``'s work; the command line calls it at once, so a revoked child
+is cut off before its parent has noticed. How a center itself comes to be is told in ``node.founding``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from node import brokers
+from node.cases import transfers
+from node.center import Center
+from node.directory import add_certificates
+from node.divisions import divisions
+from node.federation.inbox import spread
+from node.federation.lanes import add_link
+from node.federation.nkey import new_user_seed
+from node.federation.tables import CertificateRow, LaneRow, LinkRow, OutboxRow
+from node.i18n import N_
+from node.identity import Keys, new_keys
+from node.join_file import JoinFile
+from node.level import UnknownLevel, load_level
+from node.settings import Settings
+from node.trouble import EnrolmentRefused
+from node.unit import Unit, unit_of
+from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
+from protocol.codes import CODE_PATTERN
+from protocol.keys import to_text
+from protocol.messages import CERTIFICATES_MAX, Certificates, Type
+
+
+def enroll(
+    center: Center,
+    settings: Settings,
+    code: str,
+    *,
+    name: str | None = None,
+    level: str | None = None,
+    again: bool = False,
+) -> JoinFile:
+    """Make a center our child; call ``brokers.install`` next.
+
+    The child gets every certificate that we know, our other neighbours get the child's.
+
+    Args:
+        center: the parent.
+        settings: the parent's.
+        code: the child's division code.
+        name: its name; that of the shipped divisions without it.
+        level: its level; that of the shipped divisions without it.
+        again: it was lost or betrayed: new keys, and a link that begins at zero. What still waited for the old one
+            comes back. Revoke it first, if it may still be connected.
+
+    Raises:
+        EnrolmentRefused: the code can't be enrolled here, or is enrolled already.
+        BrokerTrouble: we have no broker that a child could reach.
+        DatabaseUnavailable: nothing was done.
+    """
+    if code == center.code:
+        raise EnrolmentRefused(N_("{code} is this center itself."), code=code)
+    name, level = _named(center, code, name, level)
+    url, ca = brokers.children_url(settings), brokers.ca_pem(settings)
+    keys = new_keys(center.random_bytes)
+    link_seed, link_key = new_user_seed()
+    with _unit(center) as unit:
+        _check_free(unit, code, again=again)
+        chain = _chain(unit, center.code)
+        if len(chain) >= CHAIN_MAX:
+            raise EnrolmentRefused(N_("The federation is at most {limit} levels deep."), limit=CHAIN_MAX)
+        _archive(unit.session, code)
+        certificate = _certificate(unit, keys, code=code, name=name, level=level)
+        _store(unit, certificate)
+        add_link(unit.session, code, "down", link_key)
+        _send_all(unit, code)
+        spread(unit, [certificate], but=code)
+    return JoinFile(
+        code=code,
+        name=name,
+        level=level,
+        chain=(certificate, *chain),
+        root_key=center.root_key,
+        signing_seed=to_text(keys.signing_seed),
+        sealing_seed=to_text(keys.sealing_seed),
+        link_seed=link_seed,
+        parent_url=url,
+        ca=ca,
+    )
+
+
+def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
+    """Cut a child off; call ``brokers.install`` next.
+
+    What waits for it comes back, custody of transfers included; everybody learns that its keys count no longer.
+
+    Args:
+        center: the parent.
+        code: the child's division code.
+        reason: stands in the log of the cases that come back.
+
+    Returns:
+        How many transfers came back.
+
+    Raises:
+        EnrolmentRefused: it is not our child, or was revoked before.
+        DatabaseUnavailable: nothing was done.
+    """
+    with _unit(center) as unit:
+        link = unit.session.get(LinkRow, code)
+        if link is None or link.direction != "down":
+            raise EnrolmentRefused(N_("{code} is not a child of this center."), code=code)
+        if link.revoked_at is not None:
+            raise EnrolmentRefused(N_("{code} was revoked already, on {day}."), code=code, day=link.revoked_at.date())
+        link.revoked_at, link.state = unit.now, "offline"
+        claims = unit.tree.claims[code].model_copy(
+            update={"version": _next_version(unit.session, code), "revoked": True, "issued_at": unit.now}
+        )
+        certificate = issue(center.identity.signing, claims)
+        _store(unit, certificate)
+        bounced = transfers.give_up(unit, code, reason or f"{code} left the federation")
+        spread(unit, [certificate])
+        return bounced
+
+
+@contextmanager
+def _unit(center: Center) -> Iterator[Unit]:
+    """A unit of work on the newest directory; what memory knows is put right if it fails."""
+    with center.database.read() as session:
+        center.directory.refresh(session)
+    try:
+        with unit_of(center) as unit:
+            yield unit
+    except BaseException:
+        with center.database.read() as session:
+            center.directory.refresh(session)
+        raise
+
+
+def _named(center: Center, code: str, name: str | None, level: str | None) -> tuple[str, str]:
+    """Name and level of a child, given or from the shipped divisions."""
+    if not re.fullmatch(CODE_PATTERN, code):
+        raise EnrolmentRefused(N_("{code} is no division code: a code has 12 digits."), code=code)
+    known = divisions().get(code)
+    if name is None or level is None:
+        if known is None:
+            raise EnrolmentRefused(N_("{code} is not among the shipped divisions; give --name and --level."), code=code)
+        if known.parent != center.code:
+            raise EnrolmentRefused(
+                N_("{code} {name} lies under {parent}, not under {ours}. If that is meant, give --name and --level."),
+                code=code,
+                name=known.name,
+                parent=known.parent or "-",
+                ours=center.code,
+            )
+        name, level = name or known.name, level or known.level
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+        raise EnrolmentRefused(N_("A center's name has 1 to {limit} characters."), limit=NAME_MAX)
+    try:
+        load_level(level)
+    except UnknownLevel as error:
+        raise EnrolmentRefused(N_("There is no level {level}."), level=level) from error
+    return name, level
+
+
+def _check_free(unit: Unit, code: str, *, again: bool) -> None:
+    parent = unit.tree.parent(code)
+    if unit.tree.known(code) and parent != unit.me:
+        raise EnrolmentRefused(
+            N_("{code} takes part already, under {parent}; it must be revoked there first."),
+            code=code,
+            parent=parent or "-",
+        )
+    if unit.tree.known(code) and not again:
+        raise EnrolmentRefused(
+            N_(
+                "{code} {name} is enrolled already. With --again it gets new keys, and the center that has the old "
+                "ones is cut off."
+            ),
+            code=code,
+            name=unit.tree.name(code),
+        )
+
+
+def _next_version(session: Session, code: str) -> int:
+    newest = session.scalar(select(func.max(CertificateRow.version)).where(CertificateRow.code == code))
+    return (newest or 0) + 1
+
+
+def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) -> Certificate:
+    claims = Claims(
+        code=code,
+        name=name,
+        level=level,
+        parent=unit.me,
+        signing_key=keys.signing.public,
+        sealing_key=keys.sealing.public,
+        version=_next_version(unit.session, code),
+        issuer=unit.me,
+        issued_at=unit.now,
+    )
+    return issue(unit.center.identity.signing, claims)
+
+
+def _store(unit: Unit, certificate: Certificate) -> None:
+    add_certificates(unit.session, [certificate], unit.center.root_key)
+    unit.session.flush()
+    unit.center.directory.refresh(unit.session)
+    unit.tree = unit.center.directory.tree
+
+
+def _archive(session: Session, code: str) -> None:
+    """Make room for a link that begins at zero; the old one's messages stay readable under ``CODE#VERSION``."""
+    if session.get(LinkRow, code) is None:
+        return
+    kept_as = f"{code}#{_next_version(session, code) - 1}"
+    for table in (OutboxRow, LaneRow):
+        session.execute(update(table).where(table.peer == code).values(peer=kept_as))
+    session.execute(delete(LinkRow).where(LinkRow.peer == code))
+    session.expire_all()
+
+
+def _chain(unit: Unit, code: str) -> tuple[Certificate, ...]:
+    """Newest certificates of a center, its parent, and so on up to the root."""
+    codes = [code, *unit.tree.ancestors(code)]
+    rows = unit.session.scalars(
+        select(CertificateRow).where(CertificateRow.code.in_(codes)).order_by(CertificateRow.version)
+    ).all()
+    newest = {row.code: row for row in rows}
+    return tuple(_as_certificate(newest[each]) for each in codes)
+
+
+def _send_all(unit: Unit, child: str) -> None:
+    """Send every certificate to a new child, parents before their children, so that each can be checked on arrival."""
+    rows = unit.session.scalars(select(CertificateRow)).all()
+    depth = {code: len(unit.tree.ancestors(code)) for code in unit.tree.claims}
+    ordered = sorted(rows, key=lambda row: (depth[row.code], row.code, row.version))
+    for batch in _batches([_as_certificate(row) for row in ordered]):
+        unit.outbox.send(Type.CERTIFICATES, Certificates(certificates=batch), child)
+
+
+def _batches(certificates: list[Certificate]) -> Iterable[tuple[Certificate, ...]]:
+    for start in range(0, len(certificates), CERTIFICATES_MAX):
+        yield tuple(certificates[start : start + CERTIFICATES_MAX])
+
+
+def _as_certificate(row: CertificateRow) -> Certificate:
+    return Certificate(claims=row.claims, signature=row.signature)

@@ -1,0 +1,37 @@
+"""Alembic, driven by the program: no ini file, no command line."""
+
+from pathlib import Path
+from typing import Literal
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from node.db import UtcDateTime
+
+
+def config_for(connection: Connection | None = None) -> Config:
+    """Alembic's configuration; ``env.py`` takes the connection from it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the missing revisions in the transaction of this connection."""
+    command.upgrade(config_for(connection), "head")
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Go back to a revision; for tests and for those who know what they lose."""
+    command.downgrade(config_for(connection), revision)
+
+
+def render_item(type_: str, item: object, context: object) -> str | Literal[False]:
+    """Write our own types as what they are in the database, so that revisions never depend on today's code."""
+    del context
+    if type_ == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
