@@ -4,9 +4,10 @@ A POST by the holder answers 200 with the case; by anybody else who may ask, 202
 unit of work.
 """
 
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from node.access import visible_row
@@ -38,7 +39,7 @@ def the_center(request: Request) -> Center:
 
 Here = Annotated[Center, Depends(the_center)]
 
-ACT_RESPONSES = {200: {"model": CaseDocument}, 202: {"model": RequestAnswer}}
+ACT_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"model": CaseDocument}, 202: {"model": RequestAnswer}}
 
 
 @router.post("/cases", status_code=201, response_model=CaseDocument)
@@ -104,328 +105,75 @@ def _act(here: Center, trying: Attempt, caller: Caller, case_id: str, act: str, 
         return trying.answer(unit.session, _document(unit, done), 200)
 
 
-@router.post("/cases/{case_id}/accept", response_model=CaseDocument, responses=ACT_RESPONSES)
-def accept(
-    case_id: CaseId,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.accept))],
-    given: inputs.NothingInput | None = None,
-) -> Response:
-    """Accept the case (签收), by name."""
-    return _act(here, trying, caller, case_id, "accept", given or inputs.NothingInput())
+@dataclass(frozen=True)
+class ActRoute:
+    """One act of the API: its path under the case, the action a role must allow, its input, and what it does."""
+
+    path: str
+    action: Action
+    given: type[inputs.Input]
+    summary: str
 
 
-@router.post("/cases/{case_id}/grade", response_model=CaseDocument, responses=ACT_RESPONSES)
-def grade(
-    case_id: CaseId,
-    given: inputs.GradeInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.grade))],
-) -> Response:
-    """Judge the risk grade anew."""
-    return _act(here, trying, caller, case_id, "grade", given)
+ACT_ROUTES = (
+    ActRoute("accept", Action.accept, inputs.NothingInput, "Accept the case by name (签收)."),
+    ActRoute("grade", Action.grade, inputs.GradeInput, "Judge the risk grade anew (研判)."),
+    ActRoute("correct", Action.correct, inputs.CorrectInput, "Correct a mistake."),
+    ActRoute("notes", Action.note, inputs.NoteInput, "Add a note."),
+    ActRoute("mediations", Action.mediate, inputs.MediationInput, "Record a mediation session."),
+    ActRoute("agree", Action.agree, inputs.AgreeInput, "Record the parties' agreement."),
+    ActRoute("fail", Action.fail, inputs.ReasonInput, "Record that the mediation failed."),
+    ActRoute("withdraw", Action.withdraw, inputs.ReasonInput, "End the case: withdrawn."),
+    ActRoute("refer", Action.refer, inputs.ReferInput, "End the case: referred to another authority."),
+    ActRoute("close", Action.close, inputs.NothingInput, "Close the case (结案)."),
+    ActRoute("reopen", Action.reopen, inputs.ReasonInput, "Take an ended case up again."),
+    ActRoute("follow-ups", Action.follow_up, inputs.VisitInput, "Record a follow-up visit (回访)."),
+    ActRoute("escalate", Action.escalate, inputs.EscalateInput, "Give the case to the center above (上报)."),
+    ActRoute("return", Action.return_, inputs.ReasonInput, "Return the case to whoever gave it (退回)."),
+    ActRoute("recall", Action.recall, inputs.ReasonInput, "Get back what was given away: take back, or ask."),
+    ActRoute("assign", Action.assign, inputs.AssignInput, "Give the case to a child with 四定 (交办)."),
+    ActRoute("urge", Action.urge, inputs.UrgeInput, "Send a supervision order (督办)."),
+    ActRoute("view", Action.view, inputs.ReasonInput, "Break the glass: read for a while, the reason on the log."),
+    ActRoute("joint", Action.joint_invite, inputs.JointInput, "Invite partners to mediate jointly (联合调处)."),
+    ActRoute("joint/accept", Action.joint_accept, inputs.JoinInput, "Accept an invitation."),
+    ActRoute("joint/decline", Action.joint_decline, inputs.ReasonInput, "Decline an invitation."),
+    ActRoute("joint/entries", Action.joint_entry, inputs.NoteInput, "Write into the joint log."),
+    ActRoute("joint/countersign", Action.countersign, inputs.CountersignInput, "Countersign the agreement."),
+    ActRoute("joint/lead", Action.lead_order, inputs.ToInput, "Order who leads, as the common ancestor."),
+    ActRoute("handoff", Action.handoff, inputs.ToInput, "Offer custody and lead to a peer (移交)."),
+    ActRoute("handoff/accept", Action.handoff_accept, inputs.NothingInput, "Take an offered case over."),
+    ActRoute("handoff/decline", Action.handoff_decline, inputs.ReasonInput, "Decline an offered case."),
+)
+"""All acts that need nothing but their input."""
 
 
-@router.post("/cases/{case_id}/correct", response_model=CaseDocument, responses=ACT_RESPONSES)
-def correct(
-    case_id: CaseId,
-    given: inputs.CorrectInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.correct))],
-) -> Response:
-    """Correct a mistake."""
-    return _act(here, trying, caller, case_id, "correct", given)
+def _add(route: ActRoute) -> None:
+    def endpoint(
+        case_id: CaseId,
+        given: inputs.Input,
+        here: Here,
+        trying: Trying,
+        caller: Annotated[Caller, Depends(require(route.action))],
+    ) -> Response:
+        return _act(here, trying, caller, case_id, route.path, given)
+
+    optional = not any(field.is_required() for field in route.given.model_fields.values())
+    body = Body(default_factory=route.given) if optional else Body()
+    endpoint.__annotations__["given"] = Annotated[route.given, body]
+    endpoint.__name__ = route.path.replace("/", "_").replace("-", "_")
+    endpoint.__doc__ = route.summary
+    router.add_api_route(
+        f"/cases/{{case_id}}/{route.path}",
+        endpoint,
+        methods=["POST"],
+        summary=route.summary,
+        response_model=CaseDocument,
+        responses=ACT_RESPONSES,
+    )
 
 
-@router.post("/cases/{case_id}/notes", response_model=CaseDocument, responses=ACT_RESPONSES)
-def notes(
-    case_id: CaseId,
-    given: inputs.NoteInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.note))],
-) -> Response:
-    """Add a note."""
-    return _act(here, trying, caller, case_id, "notes", given)
-
-
-@router.post("/cases/{case_id}/mediations", response_model=CaseDocument, responses=ACT_RESPONSES)
-def mediations(
-    case_id: CaseId,
-    given: inputs.MediationInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.mediate))],
-) -> Response:
-    """Record a mediation session."""
-    return _act(here, trying, caller, case_id, "mediations", given)
-
-
-@router.post("/cases/{case_id}/agree", response_model=CaseDocument, responses=ACT_RESPONSES)
-def agree(
-    case_id: CaseId,
-    given: inputs.AgreeInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.agree))],
-) -> Response:
-    """Record the parties' agreement."""
-    return _act(here, trying, caller, case_id, "agree", given)
-
-
-@router.post("/cases/{case_id}/fail", response_model=CaseDocument, responses=ACT_RESPONSES)
-def fail(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.fail))],
-) -> Response:
-    """Record that the mediation failed."""
-    return _act(here, trying, caller, case_id, "fail", given)
-
-
-@router.post("/cases/{case_id}/withdraw", response_model=CaseDocument, responses=ACT_RESPONSES)
-def withdraw(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.withdraw))],
-) -> Response:
-    """End the case: withdrawn."""
-    return _act(here, trying, caller, case_id, "withdraw", given)
-
-
-@router.post("/cases/{case_id}/refer", response_model=CaseDocument, responses=ACT_RESPONSES)
-def refer(
-    case_id: CaseId,
-    given: inputs.ReferInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.refer))],
-) -> Response:
-    """End the case: referred to another authority."""
-    return _act(here, trying, caller, case_id, "refer", given)
-
-
-@router.post("/cases/{case_id}/close", response_model=CaseDocument, responses=ACT_RESPONSES)
-def close(
-    case_id: CaseId,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.close))],
-    given: inputs.NothingInput | None = None,
-) -> Response:
-    """Close the case."""
-    return _act(here, trying, caller, case_id, "close", given or inputs.NothingInput())
-
-
-@router.post("/cases/{case_id}/reopen", response_model=CaseDocument, responses=ACT_RESPONSES)
-def reopen(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.reopen))],
-) -> Response:
-    """Take an ended case up again."""
-    return _act(here, trying, caller, case_id, "reopen", given)
-
-
-@router.post("/cases/{case_id}/follow-ups", response_model=CaseDocument, responses=ACT_RESPONSES)
-def follow_ups(
-    case_id: CaseId,
-    given: inputs.VisitInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.follow_up))],
-) -> Response:
-    """Record a follow-up visit."""
-    return _act(here, trying, caller, case_id, "follow-ups", given)
-
-
-@router.post("/cases/{case_id}/escalate", response_model=CaseDocument, responses=ACT_RESPONSES)
-def escalate(
-    case_id: CaseId,
-    given: inputs.EscalateInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.escalate))],
-) -> Response:
-    """Give the case to the center above (上报)."""
-    return _act(here, trying, caller, case_id, "escalate", given)
-
-
-@router.post("/cases/{case_id}/return", response_model=CaseDocument, responses=ACT_RESPONSES)
-def give_back(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.return_))],
-) -> Response:
-    """Return the case to whoever gave it (退回)."""
-    return _act(here, trying, caller, case_id, "return", given)
-
-
-@router.post("/cases/{case_id}/recall", response_model=CaseDocument, responses=ACT_RESPONSES)
-def recall(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.recall))],
-) -> Response:
-    """Get back what was given away (take back, or ask)."""
-    return _act(here, trying, caller, case_id, "recall", given)
-
-
-@router.post("/cases/{case_id}/assign", response_model=CaseDocument, responses=ACT_RESPONSES)
-def assign(
-    case_id: CaseId,
-    given: inputs.AssignInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.assign))],
-) -> Response:
-    """Give the case to a child with 四定 (交办)."""
-    return _act(here, trying, caller, case_id, "assign", given)
-
-
-@router.post("/cases/{case_id}/urge", response_model=CaseDocument, responses=ACT_RESPONSES)
-def urge(
-    case_id: CaseId,
-    given: inputs.UrgeInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.urge))],
-) -> Response:
-    """Send a supervision order (督办)."""
-    return _act(here, trying, caller, case_id, "urge", given)
-
-
-@router.post("/cases/{case_id}/view", response_model=CaseDocument, responses=ACT_RESPONSES)
-def view(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.view))],
-) -> Response:
-    """Break the glass: read the case for a while, with a reason on its log."""
-    return _act(here, trying, caller, case_id, "view", given)
-
-
-@router.post("/cases/{case_id}/joint", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint(
-    case_id: CaseId,
-    given: inputs.JointInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.joint_invite))],
-) -> Response:
-    """Invite partners to mediate jointly (联合调处)."""
-    return _act(here, trying, caller, case_id, "joint", given)
-
-
-@router.post("/cases/{case_id}/joint/accept", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint_accept(
-    case_id: CaseId,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.joint_accept))],
-    given: inputs.JoinInput | None = None,
-) -> Response:
-    """Accept an invitation."""
-    return _act(here, trying, caller, case_id, "joint/accept", given or inputs.JoinInput())
-
-
-@router.post("/cases/{case_id}/joint/decline", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint_decline(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.joint_decline))],
-) -> Response:
-    """Decline an invitation."""
-    return _act(here, trying, caller, case_id, "joint/decline", given)
-
-
-@router.post("/cases/{case_id}/joint/entries", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint_entries(
-    case_id: CaseId,
-    given: inputs.NoteInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.joint_entry))],
-) -> Response:
-    """Write into the joint log."""
-    return _act(here, trying, caller, case_id, "joint/entries", given)
-
-
-@router.post("/cases/{case_id}/joint/countersign", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint_countersign(
-    case_id: CaseId,
-    given: inputs.CountersignInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.countersign))],
-) -> Response:
-    """Countersign the agreement."""
-    return _act(here, trying, caller, case_id, "joint/countersign", given)
-
-
-@router.post("/cases/{case_id}/joint/lead", response_model=CaseDocument, responses=ACT_RESPONSES)
-def joint_lead(
-    case_id: CaseId,
-    given: inputs.ToInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.lead_order))],
-) -> Response:
-    """Order who leads (the common ancestor)."""
-    return _act(here, trying, caller, case_id, "joint/lead", given)
-
-
-@router.post("/cases/{case_id}/handoff", response_model=CaseDocument, responses=ACT_RESPONSES)
-def handoff(
-    case_id: CaseId,
-    given: inputs.ToInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.handoff))],
-) -> Response:
-    """Offer custody and lead to a peer (移交)."""
-    return _act(here, trying, caller, case_id, "handoff", given)
-
-
-@router.post("/cases/{case_id}/handoff/accept", response_model=CaseDocument, responses=ACT_RESPONSES)
-def handoff_accept(
-    case_id: CaseId,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.handoff_accept))],
-    given: inputs.NothingInput | None = None,
-) -> Response:
-    """Take an offered case over."""
-    return _act(here, trying, caller, case_id, "handoff/accept", given or inputs.NothingInput())
-
-
-@router.post("/cases/{case_id}/handoff/decline", response_model=CaseDocument, responses=ACT_RESPONSES)
-def handoff_decline(
-    case_id: CaseId,
-    given: inputs.ReasonInput,
-    here: Here,
-    trying: Trying,
-    caller: Annotated[Caller, Depends(require(Action.handoff_decline))],
-) -> Response:
-    """Decline an offered case."""
-    return _act(here, trying, caller, case_id, "handoff/decline", given)
+for _route in ACT_ROUTES:
+    _add(_route)
 
 
 @router.post("/cases/{case_id}/urge/{seq}/answer", response_model=CaseDocument, responses=ACT_RESPONSES)

@@ -105,7 +105,7 @@ class Book:
 
     def flush(self) -> None:
         """Write all sheets that changed."""
-        entries = []
+        entries: list[dict[str, object]] = []
         for case_id, sheet in self._sheets.items():
             if not sheet.dirty:
                 continue

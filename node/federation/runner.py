@@ -141,13 +141,13 @@ class Federation:
                 if runner.direction == who:
                     await runner.wire(up=bool(data))
             return
-        runner = self.links.get(who)
-        if runner is None:
+        addressed = self.links.get(who)
+        if addressed is None:
             log.warning("frame.unknown_peer", peer=who)
         elif kind == "st":
             await self._status_frame(who, data)
         else:
-            await runner.frame(data)
+            await addressed.frame(data)
 
     async def _status_frame(self, peer: str, data: bytes) -> None:
         frame = read_frame(data)
