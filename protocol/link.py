@@ -1,42 +1,98 @@
-"""The link: one state machine between parent and child, the same on both sides. Pure: no IO, no clock, no randomness.
+"""The link: one state machine between parent and child, the same on both sides.
+
+Pure: no IO, no clock, no randomness; what it wants done it says in actions (``protocol.actions``).
 
 Theory of operation
 -------------------
-Each side keeps, per lane, an outbox of messages numbered without gaps in commit order. A session begins with HELLO in both
-directions; each HELLO tells what its sender has *offered* (up to which number, and the digest chain over it) and what it has
-*applied* of the other's messages. From there the sender streams DATA frames and keeps at most WINDOW_BYTES unacknowledged;
-the receiver applies each frame in one database transaction and only then says ACK. An ACK is cumulative.
+Each side keeps, per lane, an outbox of messages numbered without gaps in commit order. A session begins with
+HELLO in both directions; each HELLO tells what its sender has *offered* (up to which number, and the digest
+chain over it) and what it has *applied* of the other's messages. From there the sender streams DATA frames
+and keeps at most WINDOW_BYTES unacknowledged; the receiver applies them in database transactions, one after
+the other, and only then says ACK. An ACK is cumulative.
+
+    OFFLINE    -- wire up ----------------------------> GREETING
+    GREETING   -- HELLO that answers our session -----> COMPARING, or LINKED with nothing to look up
+    COMPARING  -- all digests looked up --------------> LINKED
+    COMPARING, LINKED -- silence, HELLO of a stranger > GREETING, as a new session
+    any        -- wire down --------------------------> OFFLINE
+    any        -- positions that can't be ------------> STOPPED
+
+A session pairs one id of ours with one of the peer's, for good: who leaves the pair takes a new id. Only a
+HELLO that answers our present id is fresh; its positions count, those of a HELLO from the past do not. A
+HELLO that answers nothing, or another id, is answered by one that names its session, so both sides get a
+fresh one.
 
 Failures and their answers:
 
-* A frame is lost: the next one shows a gap, the receiver says ``ACK gap``, the sender goes back to the last acknowledged
-  number. If nothing follows, the sender's timer does the same.
-* A frame comes twice, or overlaps: what is already applied is dropped, the rest is taken, the ACK is said again.
+* A frame is lost: the next one shows a gap, the receiver says ``ACK gap``, the sender goes back to the last
+  acknowledged number. If nothing follows, the sender's timer does the same.
+* A frame comes twice, or overlaps: what is already taken is dropped, the rest is taken, the ACK is said
+  again.
+* A frame of an earlier session comes late: it is ignored.
 * The peer falls silent: after SILENCE_S we greet again until it answers.
-* Our apply fails (disk full, database locked): the frame is forgotten, nothing is acknowledged, the sender's timer brings it back.
-* Positions that can't be (a peer behind what it has acknowledged, ahead of what we offered, another digest at the same place,
-  another incarnation): somebody's database went back in time. The link stops with a reason and never guesses.
-
-The machine talks to its owner in actions. ``Load`` asks for messages after a position; before the owner gives them with
-``loaded`` it has recorded durably that they are offered. ``Apply`` hands over messages to commit, answered by ``applied`` or
-``apply_failed``. ``Compare`` asks for our own digest at a position, answered by ``compared``.
+* The peer begins a new session (it was restarted): we greet anew at once, though not within GREET_S of
+  pairing.
+* Our apply fails (disk full, database locked): the frames taken are forgotten, nothing is acknowledged or
+  asked for, the sender's timer brings them back.
+* Positions that can't be (a peer behind what it has acknowledged, ahead of what we offered, another digest at
+  the same place, another incarnation): somebody's database went back in time. The link stops with a reason
+  and never guesses.
 """
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
+from protocol.actions import (
+    START,
+    Action,
+    Apply,
+    Compare,
+    LaneRecord,
+    Load,
+    MarkAcked,
+    Position,
+    SendAck,
+    SendData,
+    SendHello,
+    State,
+    Stopped,
+    StopReason,
+)
 from protocol.errors import BadFrame
 from protocol.keys import from_text, to_text
+from protocol.lane import RESEND_MAX_S, RESEND_S, Flight, Incoming, Outgoing
 from protocol.messages import Lane
-from protocol.wire import ORIGIN, Ack, Data, Hello, InPosition, LanePositions, OutPosition, chain
+from protocol.wire import PROTOCOL_VERSION, Ack, Data, Hello, InPosition, LanePositions, OutPosition
+
+__all__ = [
+    "GREET_MAX_S",
+    "GREET_S",
+    "KEEPALIVE_S",
+    "RESEND_MAX_S",
+    "RESEND_S",
+    "SILENCE_S",
+    "START",
+    "WINDOW_BYTES",
+    "Action",
+    "Apply",
+    "Compare",
+    "LaneRecord",
+    "Link",
+    "Load",
+    "MarkAcked",
+    "Position",
+    "SendAck",
+    "SendData",
+    "SendHello",
+    "State",
+    "StopReason",
+    "Stopped",
+]
 
 WINDOW_BYTES = 256 * 1024
 """Unacknowledged payload in flight: a half-open socket with a full buffer can hang the client above this."""
-RESEND_S = 3.0
-"""First patience with an unacknowledged frame; doubles up to RESEND_MAX_S."""
-RESEND_MAX_S = 60.0
+FRAME_BUDGET = {Lane.CASE: WINDOW_BYTES // 2, Lane.BULK: WINDOW_BYTES // 4}
+"""Payload of one frame, and the most in flight when it is loaded. Two full frames of cases fit into the
+window, one on its way while the other is applied; behind bulk there is always room for a frame of cases."""
 GREET_S = 2.0
 """First patience with an unanswered HELLO; doubles up to GREET_MAX_S."""
 GREET_MAX_S = 30.0
@@ -44,177 +100,6 @@ KEEPALIVE_S = 10.0
 """After this long without a word from us we say ACK again, as a sign of life."""
 SILENCE_S = 35.0
 """A peer that said nothing for this long is greeted anew: three signs of life were missed."""
-
-
-class State(StrEnum):
-    """States of a link."""
-
-    OFFLINE = "offline"
-    GREETING = "greeting"
-    LINKED = "linked"
-    STOPPED = "stopped"
-
-
-class StopReason(StrEnum):
-    """Why a link stopped; a person or the recovery must act."""
-
-    PEER_RESTORED = "peer_restored"
-    SELF_RESTORED = "self_restored"
-    DIVERGED = "diverged"
-    INCOMPATIBLE = "incompatible"
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A number and the digest chain up to it."""
-
-    seq: int = 0
-    digest: bytes = ORIGIN
-
-
-START = Position()
-
-
-@dataclass(frozen=True, slots=True)
-class LaneRecord:
-    """What the database knows of a lane when the link starts.
-
-    Attributes:
-        last: highest number in our outbox.
-        offered: highest position ever offered to the wire.
-        acked: highest position that the peer's database holds.
-        applied: highest position of the peer's that our database holds.
-        peer_incarnation: the incarnation that ``applied`` belongs to.
-    """
-
-    last: int = 0
-    offered: Position = START
-    acked: Position = START
-    applied: Position = START
-    peer_incarnation: str | None = None
-
-
-# --- actions -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SendHello:
-    """Send a HELLO with the present positions."""
-
-    answering: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SendData:
-    """Send a loaded frame."""
-
-    lane: Lane
-    first: int
-    last: int
-    before: bytes
-    digest: bytes
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SendAck:
-    """Acknowledge what is applied of a lane."""
-
-    lane: Lane
-    position: Position
-    gap: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Load messages after a position, at most ``budget`` bytes packed, record them as offered, answer with ``loaded``."""
-
-    lane: Lane
-    after: Position
-    ticket: int
-    budget: int
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """Commit these messages, first to last, and answer with ``applied`` or ``apply_failed``."""
-
-    lane: Lane
-    first: int
-    position: Position
-    incarnation: str
-    messages: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MarkAcked:
-    """Record that the peer's database holds everything up to this position."""
-
-    lane: Lane
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """Look up our own digest at ``position.seq`` and answer with ``compared``."""
-
-    lane: Lane
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The link stopped; record it and tell a person."""
-
-    reason: StopReason
-    detail: str
-
-
-Action = SendHello | SendData | SendAck | Load | Apply | MarkAcked | Compare | Stopped
-
-
-# --- one direction of one lane -------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A frame on the wire."""
-
-    end: Position
-    size: int
-    sent_at: float
-
-
-@dataclass(slots=True)
-class _Outgoing:
-    """Our messages on one lane."""
-
-    last: int
-    offered: Position
-    acked: Position
-    sent: Position
-    flights: deque[_Flight] = field(default_factory=deque)
-    ticket: int = 0
-    loading: bool = False
-    comparing: Position | None = None
-    patience: float = RESEND_S
-
-    def rewind(self) -> None:
-        """Go back to what the peer holds for certain."""
-        self.sent = self.acked
-        self.flights.clear()
-        self.ticket += 1
-        self.loading = False
-
-
-@dataclass(slots=True)
-class _Incoming:
-    """The peer's messages on one lane: ``taken`` runs ahead of ``applied`` while commits are under way."""
-
-    applied: Position
-    taken: Position
-    incarnation: str | None
-    missed: bool = False
 
 
 class Link:
@@ -235,33 +120,32 @@ class Link:
         self.stop: Stopped | None = None
         self.session = ""
         self.peer_session: str | None = None
-        self._out: dict[Lane, _Outgoing] = {}
-        self._in: dict[Lane, _Incoming] = {}
+        self._out: dict[Lane, Outgoing] = {}
+        self._in: dict[Lane, Incoming] = {}
         for lane in Lane:
             record = lanes.get(lane, LaneRecord())
-            self._out[lane] = _Outgoing(record.last, record.offered, record.acked, record.acked)
-            self._in[lane] = _Incoming(record.applied, record.applied, record.peer_incarnation)
+            self._out[lane] = Outgoing(record.last, record.offered, record.acked, record.acked)
+            self._in[lane] = Incoming(record.applied, record.applied, record.peer_incarnation)
+        self._base = ""
+        self._round = 0
         self._greet_at = 0.0
         self._greet_patience = GREET_S
-        self._heard_at = 0.0
+        self._paired_at = 0.0
         self._spoke_at = 0.0
-        self._to_compare = 0
 
-    # --- what the owner may ask ------------------------------------------------------------------------------------------
+    # --- what the owner may ask -----------------------------------------------------------------------------
 
     def positions(self) -> dict[Lane, LanePositions]:
         """Both directions of all lanes, as HELLO tells them."""
-        return {
-            lane: LanePositions(
-                out=OutPosition(seq=self._out[lane].offered.seq, digest=to_text(self._out[lane].offered.digest)),
-                into=InPosition(
-                    seq=self._in[lane].applied.seq,
-                    digest=to_text(self._in[lane].applied.digest),
-                    incarnation=self._in[lane].incarnation,
-                ),
-            )
-            for lane in Lane
-        }
+        return {lane: self._positions(self._out[lane].offered, self._in[lane]) for lane in Lane}
+
+    @staticmethod
+    def _positions(offered: Position, incoming: Incoming) -> LanePositions:
+        applied = incoming.applied
+        return LanePositions(
+            out=OutPosition(seq=offered.seq, digest=to_text(offered.digest)),
+            into=InPosition(seq=applied.seq, digest=to_text(applied.digest), incarnation=incoming.incarnation),
+        )
 
     def acked(self, lane: Lane) -> Position:
         """What the peer's database holds of ours."""
@@ -277,145 +161,122 @@ class Link:
 
     def bytes_in_flight(self) -> int:
         """Unacknowledged payload."""
-        return sum(flight.size for outgoing in self._out.values() for flight in outgoing.flights)
+        return sum(outgoing.in_flight() for outgoing in self._out.values())
 
-    # --- the wire comes and goes -----------------------------------------------------------------------------------------
+    # --- the wire comes and goes ----------------------------------------------------------------------------
 
     def wire_up(self, session: str, now: float) -> list[Action]:
         """The wire is there: begin a session of this (fresh, random) id."""
         if self.state is State.STOPPED:
             return []
-        self.session = session
-        self.peer_session = None
+        self._base, self._round = session, 0
         self._greet_patience = GREET_S
-        return self._greet(None, now)
+        return self._greet_as(session, None, now)
 
     def wire_down(self) -> None:
         """The wire is gone: nothing in flight counts any more."""
         if self.state is not State.STOPPED:
             self.state = State.OFFLINE
-        self.peer_session = None
-        for outgoing in self._out.values():
-            outgoing.rewind()
+        self._unpair()
 
     def tick(self, now: float) -> list[Action]:
         """Time passes; call it about once a second."""
-        if self.state is State.GREETING:
-            if now < self._greet_at:
+        match self.state:
+            case State.GREETING if now >= self._greet_at:
+                return self._greet(None, now)
+            case State.COMPARING | State.LINKED if now >= self._greet_at:
+                return self._greet_anew(None, now)
+            case State.LINKED:
+                return self._tend(now)
+            case _:
                 return []
-            return self._greet(None, now)
-        if self.state is not State.LINKED:
-            return []
-        if now - self._heard_at > SILENCE_S:
-            for outgoing in self._out.values():
-                outgoing.rewind()
-            return self._greet(None, now)
+
+    def _tend(self, now: float) -> list[Action]:
+        """What a link does by itself: send again what nobody acknowledges, give a sign of life."""
         for outgoing in self._out.values():
-            if outgoing.flights and now - outgoing.flights[0].sent_at > outgoing.patience:
-                outgoing.patience = min(outgoing.patience * 2, RESEND_MAX_S)
-                outgoing.rewind()
+            outgoing.lose_patience(now)
         actions = self._pump()
         if now - self._spoke_at > KEEPALIVE_S:
             actions.append(self._ack(Lane.CASE, now, gap=False))
         return actions
 
-    # --- frames ----------------------------------------------------------------------------------------------------------
+    # --- frames ---------------------------------------------------------------------------------------------
 
     def on_hello(self, hello: Hello, now: float) -> list[Action]:
-        """The peer greets: compare positions, and answer unless this was the answer to ours."""
-        if self.state in {State.STOPPED, State.OFFLINE}:
+        """The peer greets: answer if it does not know our session yet, compare positions if it does."""
+        match self.state:
+            case State.OFFLINE | State.STOPPED:
+                return []
+            case State.GREETING:
+                fresh = hello.answering == self.session
+                return self._on_answer(hello, now) if fresh else self._answer(hello, now)
+            case _:
+                if hello.session != self.peer_session:
+                    return self._on_stranger(hello, now)
+                self._heard(now)
+                return [] if hello.answering == self.session else self._answer(hello, now)
+
+    def _answer(self, hello: Hello, now: float) -> list[Action]:
+        self._spoke_at = now
+        return [SendHello(answering=hello.session)]
+
+    def _on_stranger(self, hello: Hello, now: float) -> list[Action]:
+        """Another session of the peer: it was restarted, or this comes late. A new session of ours tells.
+
+        Right after pairing we wait, and hear whether the one that we are paired with is still there:
+        otherwise two processes with one identity would make us greet without end.
+        """
+        if now - self._paired_at < GREET_S:
+            self._greet_at = min(self._greet_at, self._paired_at + GREET_S)
             return []
-        self._heard_at = now
-        again = hello.session == self.peer_session and self.state is State.LINKED
-        actions: list[Action] = []
-        if hello.answering != self.session:
-            self._spoke_at = now
-            actions.append(SendHello(answering=hello.session))
-            if again:
-                return actions
-        elif again:
-            return actions
+        return self._greet_anew(hello.session, now)
+
+    def _on_answer(self, hello: Hello, now: float) -> list[Action]:
+        """A fresh HELLO: pair with its session and compare positions."""
+        actions = self._answer(hello, now)
+        self.state = State.COMPARING
         self.peer_session = hello.session
-        self._to_compare = 0
+        self._paired_at = now
+        self._heard(now)
+        if PROTOCOL_VERSION not in hello.protocol_versions:
+            return [*actions, self._stop(StopReason.INCOMPATIBLE, f"it speaks {hello.protocol_versions}")]
         for lane in Lane:
-            stop = self._meet(lane, hello, actions)
-            if stop is not None:
-                return [*actions, self._stop(stop, f"lane {lane}")]
-        if self._to_compare == 0:
-            actions.extend(self._linked(now))
-        return actions
-
-    def _meet(self, lane: Lane, hello: Hello, actions: list[Action]) -> StopReason | None:
-        """Compare one lane with the peer's word; the reason to stop, or None."""
-        outgoing, incoming = self._out[lane], self._in[lane]
-        outgoing.rewind()
-        outgoing.comparing = None
-        incoming.taken = incoming.applied
-        theirs = hello.lanes.get(lane)
-        if theirs is None:
-            return StopReason.INCOMPATIBLE
-        return self._meet_in(incoming, theirs, hello.incarnation) or self._meet_out(lane, outgoing, theirs, actions)
-
-    @staticmethod
-    def _meet_in(incoming: _Incoming, theirs: LanePositions, incarnation: str) -> StopReason | None:
-        """Is the peer still the one whose messages we hold, and not behind them?"""
-        if incoming.incarnation != incarnation:
-            if incoming.applied.seq > 0:
-                return StopReason.PEER_RESTORED
-            incoming.incarnation = incarnation
-        offered, held = theirs.out, incoming.applied
-        if offered.seq < held.seq:
-            return StopReason.PEER_RESTORED
-        if offered.seq == held.seq and from_text(offered.digest) != held.digest:
-            return StopReason.DIVERGED
-        return None
-
-    def _meet_out(
-        self, lane: Lane, outgoing: _Outgoing, theirs: LanePositions, actions: list[Action]
-    ) -> StopReason | None:
-        """Does the peer hold what it said it holds, of this our database?"""
-        held = Position(theirs.into.seq, from_text(theirs.into.digest))
-        if held.seq > 0 and theirs.into.incarnation != self.incarnation:
-            return StopReason.SELF_RESTORED
-        if held.seq < outgoing.acked.seq:
-            return StopReason.PEER_RESTORED
-        if held.seq > outgoing.offered.seq:
-            return StopReason.SELF_RESTORED
-        if held.seq == outgoing.acked.seq:
-            return None if held.digest == outgoing.acked.digest else StopReason.DIVERGED
-        outgoing.comparing = held
-        self._to_compare += 1
-        actions.append(Compare(lane, held))
-        return None
+            theirs = hello.lanes.get(lane)
+            if theirs is None:
+                return [*actions, self._stop(StopReason.INCOMPATIBLE, f"it has no lane {lane}")]
+            reason = self._in[lane].meet(theirs.out, hello.incarnation) or self._out[lane].meet(
+                theirs.into, self.incarnation
+            )
+            if reason is not None:
+                return [*actions, self._stop(reason, f"lane {lane}")]
+        for lane, outgoing in self._out.items():
+            if outgoing.comparing is not None:
+                actions.append(Compare(lane, outgoing.comparing))
+        return actions + self._link_if_compared(now)
 
     def on_data(self, data: Data, messages: Sequence[bytes], now: float) -> list[Action]:
         """Messages arrive: take what continues the lane, drop what we hold, ask again where one is missing.
 
         Raises:
-            BadFrame: the digest chain of the frame does not add up.
+            BadFrame: the frame does not hold the messages that it names, or its digest chain does not add up.
         """
         incoming = self._in[data.lane]
         if not self._of_this_session(data.session, now):
-            incoming.missed = self.state is State.GREETING
+            if self.state in {State.GREETING, State.COMPARING}:
+                incoming.missed = True
             return []
         if data.incarnation != incoming.incarnation:
             return []
+        if not messages or len(messages) != data.last - data.first + 1:
+            raise BadFrame(f"{len(messages)} messages, named {data.first} to {data.last}")
         if data.first > incoming.taken.seq + 1:
-            return [self._ack(data.lane, now, gap=True)]
+            return [self._ack(data.lane, now, gap=True)] if incoming.ask_again(data.first) else []
         if data.last <= incoming.taken.seq:
             return [self._ack(data.lane, now, gap=False)]
-        before = from_text(data.before)
-        links = chain(before, messages)
-        if len(links) != data.last - data.first + 1 or links[-1] != from_text(data.digest):
-            raise BadFrame("digest chain of the frame does not add up")
-        known = incoming.taken.seq - data.first + 1
-        at_taken = links[known - 1] if known else before
-        if at_taken != incoming.taken.digest:
-            return [self._stop(StopReason.DIVERGED, f"lane {data.lane} at {incoming.taken.seq}")]
-        incoming.taken = Position(data.last, links[-1])
-        return [
-            Apply(data.lane, data.first + known, incoming.taken, data.incarnation, tuple(messages[known:])),
-        ]
+        reason = incoming.take(data, messages)
+        if reason is not None:
+            return [self._stop(reason, f"lane {data.lane} at {incoming.taken.seq}")]
+        return self._apply(data.lane)
 
     def on_ack(self, ack: Ack, now: float) -> list[Action]:
         """The peer's database holds our messages up to a position."""
@@ -426,28 +287,35 @@ class Link:
         if position.seq > 0 and ack.incarnation != self.incarnation:
             return []
         if position.seq > outgoing.offered.seq:
-            return [self._stop(StopReason.SELF_RESTORED, f"lane {ack.lane}: {position.seq} was never offered")]
+            detail = f"lane {ack.lane}: {position.seq} was never offered"
+            return [self._stop(StopReason.SELF_RESTORED, detail)]
+        actions: list[Action] = []
         if position.seq > outgoing.acked.seq:
-            ends = {flight.end.seq: flight.end.digest for flight in outgoing.flights}
-            if position.seq not in ends:
-                if outgoing.comparing is None:
-                    outgoing.comparing = position
-                    return [Compare(ack.lane, position)]
-                return []
-            if ends[position.seq] != position.digest:
+            flight = outgoing.flight_ending_at(position.seq)
+            if flight is None:
+                return self._compare(ack.lane, position)
+            if flight.end != position:
                 return [self._stop(StopReason.DIVERGED, f"lane {ack.lane} at {position.seq}")]
-            return self._acknowledged(ack.lane, position) + self._pump()
-        if ack.gap and position.seq == outgoing.acked.seq and outgoing.flights:
+            actions = self._acknowledged(ack.lane, position, now)
+        if ack.gap and position == outgoing.acked and outgoing.flights:
             outgoing.rewind()
-        return self._pump()
+        return actions + self._pump()
+
+    def _compare(self, lane: Lane, position: Position) -> list[Action]:
+        """Look a position up that ends no frame on the wire, one at a time."""
+        outgoing = self._out[lane]
+        if outgoing.comparing is not None:
+            return []
+        outgoing.comparing = position
+        return [Compare(lane, position)]
 
     def _of_this_session(self, session: str, now: float) -> bool:
         if self.state is not State.LINKED or session != self.peer_session:
             return False
-        self._heard_at = now
+        self._heard(now)
         return True
 
-    # --- answers of the owner --------------------------------------------------------------------------------------------
+    # --- answers of the owner -------------------------------------------------------------------------------
 
     def queued(self, lane: Lane, last: int) -> list[Action]:
         """The outbox holds messages up to ``last``."""
@@ -459,7 +327,7 @@ class Link:
         outgoing = self._out[load.lane]
         if end.seq > outgoing.offered.seq:
             outgoing.offered = end
-        if load.ticket != outgoing.ticket or self.state is not State.LINKED:
+        if load.ticket != outgoing.ticket:
             return []
         outgoing.loading = False
         if messages == 0:
@@ -467,51 +335,71 @@ class Link:
             return self._pump()
         assert end.seq == load.after.seq + messages
         outgoing.sent = end
-        outgoing.flights.append(_Flight(end, len(payload), now))
+        outgoing.flights.append(Flight(end, len(payload), now))
         self._spoke_at = now
         send = SendData(load.lane, load.after.seq + 1, end.seq, load.after.digest, end.digest, payload)
         return [send, *self._pump()]
 
+    def load_failed(self, load: Load) -> None:
+        """The database could not give the messages or record them as offered; the next tick asks again."""
+        if load.ticket == self._out[load.lane].ticket:
+            self._out[load.lane].loading = False
+
     def applied(self, lane: Lane, position: Position, now: float) -> list[Action]:
         """Our database has committed the peer's messages up to ``position``."""
-        incoming = self._in[lane]
-        assert position.seq > incoming.applied.seq
-        incoming.applied = position
-        if incoming.taken.seq < position.seq:
-            incoming.taken = position
-        return [self._ack(lane, now, gap=False)] if self.state is State.LINKED else []
+        self._in[lane].commit(position)
+        actions = self._apply(lane)
+        return [self._ack(lane, now, gap=False), *actions] if self.state is State.LINKED else actions
 
     def apply_failed(self, lane: Lane) -> None:
         """Our database could not commit: forget the frames taken; the peer's timer brings them back."""
-        self._in[lane].taken = self._in[lane].applied
+        self._in[lane].forget()
 
     def compared(self, compare: Compare, ours: bytes | None, now: float) -> list[Action]:
         """The answer to ``Compare``: our digest at that number, None where we hold none."""
-        outgoing = self._out[compare.lane]
-        if outgoing.comparing != compare.position or self.state in {State.OFFLINE, State.STOPPED}:
+        lane, position = compare.lane, compare.position
+        outgoing = self._out[lane]
+        if outgoing.comparing != position:
             return []
         outgoing.comparing = None
-        if ours != compare.position.digest:
-            return [self._stop(StopReason.DIVERGED, f"lane {compare.lane} at {compare.position.seq}")]
-        actions = self._acknowledged(compare.lane, compare.position)
-        if self.state is State.GREETING:
-            self._to_compare -= 1
-            if self._to_compare == 0:
-                actions.extend(self._linked(now))
-            return actions
+        if ours != position.digest:
+            return [self._stop(StopReason.DIVERGED, f"lane {lane} at {position.seq}")]
+        actions = self._acknowledged(lane, position, now) if position.seq > outgoing.acked.seq else []
+        if self.state is State.COMPARING:
+            return actions + self._link_if_compared(now)
         return actions + self._pump()
 
-    # --- within ----------------------------------------------------------------------------------------------------------
+    # --- within ---------------------------------------------------------------------------------------------
 
     def _greet(self, answering: str | None, now: float) -> list[Action]:
-        self.state = State.GREETING
         self._greet_at = now + self._greet_patience
         self._greet_patience = min(self._greet_patience * 2, GREET_MAX_S)
         self._spoke_at = now
         return [SendHello(answering)]
 
-    def _linked(self, now: float) -> list[Action]:
-        """Both sides know each other; ask again for what arrived while we were still comparing."""
+    def _greet_as(self, session: str, answering: str | None, now: float) -> list[Action]:
+        self._unpair()
+        self.state = State.GREETING
+        self.session = session
+        return self._greet(answering, now)
+
+    def _greet_anew(self, answering: str | None, now: float) -> list[Action]:
+        """Leave the pair, under a new id."""
+        self._round += 1
+        return self._greet_as(f"{self._base}.{self._round}", answering, now)
+
+    def _unpair(self) -> None:
+        self.peer_session = None
+        for outgoing in self._out.values():
+            outgoing.rewind()
+
+    def _heard(self, now: float) -> None:
+        self._greet_at = now + SILENCE_S
+
+    def _link_if_compared(self, now: float) -> list[Action]:
+        """Once both sides know each other: ask again for what came too early, and begin to send."""
+        if any(outgoing.comparing is not None for outgoing in self._out.values()):
+            return []
         self.state = State.LINKED
         self._greet_patience = GREET_S
         actions: list[Action] = []
@@ -522,6 +410,7 @@ class Link:
         return actions + self._pump()
 
     def _stop(self, reason: StopReason, detail: str) -> Stopped:
+        self._unpair()
         self.state = State.STOPPED
         self.stop = Stopped(reason, detail)
         return self.stop
@@ -530,29 +419,22 @@ class Link:
         self._spoke_at = now
         return SendAck(lane, self._in[lane].applied, gap)
 
-    def _acknowledged(self, lane: Lane, position: Position) -> list[Action]:
-        """The peer holds everything up to ``position``: forget those flights."""
-        outgoing = self._out[lane]
-        outgoing.acked = position
-        outgoing.patience = RESEND_S
-        while outgoing.flights and outgoing.flights[0].end.seq <= position.seq:
-            outgoing.flights.popleft()
-        if outgoing.sent.seq < position.seq:
-            outgoing.rewind()
+    def _acknowledged(self, lane: Lane, position: Position, now: float) -> list[Action]:
+        self._out[lane].acknowledge(position, now)
         return [MarkAcked(lane, position)]
+
+    def _apply(self, lane: Lane) -> list[Action]:
+        """Begin the next commit of a lane, unless one is under way."""
+        action = self._in[lane].next_apply(lane) if self.state is not State.STOPPED else None
+        return [action] if action is not None else []
 
     def _pump(self) -> list[Action]:
         """Ask for the next frame, ``case`` before ``bulk``, while the window has room."""
-        if self.state is not State.LINKED:
+        if self.state is not State.LINKED or any(outgoing.loading for outgoing in self._out.values()):
             return []
-        if any(outgoing.loading for outgoing in self._out.values()):
-            return []
-        in_flight = self.bytes_in_flight()
         for lane, outgoing in self._out.items():
-            if outgoing.sent.seq >= outgoing.last:
-                continue
-            if in_flight > WINDOW_BYTES // 2:
-                return []
-            outgoing.loading = True
-            return [Load(lane, outgoing.sent, outgoing.ticket, WINDOW_BYTES - in_flight)]
+            if outgoing.sent.seq < outgoing.last:
+                if self.bytes_in_flight() > FRAME_BUDGET[lane]:
+                    return []
+                return [outgoing.load(lane, FRAME_BUDGET[lane])]
         return []
