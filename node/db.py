@@ -164,6 +164,7 @@ _REASONS = {
     "connection failed": "database server does not answer",
     "server closed the connection": "database server went away",
     "terminating connection": "database server went away",
+    "deadlock detected": "database is busy",
     "read-only transaction": "database is read-only",
 }
 

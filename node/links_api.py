@@ -13,7 +13,7 @@ from node.accounts.service import Caller
 from node.cases.api import Here
 from node.center import Center
 from node.federation import lanes
-from node.federation.tables import LaneRow, LinkRow, ParkedRow
+from node.federation.tables import InboxRow, LaneRow, LinkRow, ParkedRow
 from node.i18n import N_
 from node.problems import Problem
 from protocol.codes import CenterCode
@@ -112,13 +112,14 @@ def read_links(here: Center, session: Session) -> list[LinkOut]:
 
 def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
     found = {one.lane: one for one in session.scalars(select(LaneRow).where(LaneRow.peer == row.peer))}
+    inward = {one.lane: one for one in session.scalars(select(InboxRow).where(InboxRow.peer == row.peer))}
     federation = here.federation
     runner = federation.links.get(row.peer) if federation is not None else None
     numbers = {
         lane.value: {
             "sent": found[lane].offered_seq,
             "acked": found[lane].acked_seq,
-            "applied": found[lane].applied_seq,
+            "applied": inward[lane].applied_seq,
             "backlog": found[lane].last_seq - found[lane].acked_seq,
         }
         for lane in Lane

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from node.cases import arrivals, transfers
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
-from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
+from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
 from node.status import descendants
 from node.unit import Unit
 from protocol.centers import Certificate
@@ -102,7 +102,7 @@ class BadPosition(Exception):
 
 def _open(center: "Center", session: Session, peer: str, action: Apply) -> Unit:
     row = session.execute(
-        select(LaneRow.applied_seq).where(LaneRow.peer == peer, LaneRow.lane == action.lane).with_for_update()
+        select(InboxRow.applied_seq).where(InboxRow.peer == peer, InboxRow.lane == action.lane).with_for_update()
     ).one()
     if row.applied_seq != action.first - 1:
         raise BadPosition(f"{peer} {action.lane}: applied {row.applied_seq}, frame begins at {action.first}")
@@ -113,8 +113,8 @@ def _close(unit: Unit, peer: str, action: Apply, receipts: dict[str, list[str]])
     for source, ids in receipts.items():
         unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
     unit.session.execute(
-        update(LaneRow)
-        .where(LaneRow.peer == peer, LaneRow.lane == action.lane)
+        update(InboxRow)
+        .where(InboxRow.peer == peer, InboxRow.lane == action.lane)
         .values(
             applied_seq=action.position.seq,
             applied_digest=action.position.digest,

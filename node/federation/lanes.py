@@ -6,7 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
-from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow
 from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
 from protocol.messages import Lane
 from protocol.wire import FRAME_MAX_MESSAGES, ORIGIN, chain, pack
@@ -16,9 +16,10 @@ def add_link(session: Session, peer: str, direction: str, nkey: str | None) -> N
     """Begin a link with a neighbour: its row and both lanes at zero."""
     session.add(LinkRow(peer=peer, direction=direction, nkey=nkey, state="offline"))
     for lane in Lane:
-        row = LaneRow(peer=peer, lane=lane, last_seq=0, offered_seq=0, acked_seq=0, applied_seq=0)
-        row.offered_digest = row.acked_digest = row.applied_digest = ORIGIN
-        session.add(row)
+        outward = LaneRow(peer=peer, lane=lane, last_seq=0, offered_seq=0, acked_seq=0)
+        outward.offered_digest = outward.acked_digest = ORIGIN
+        session.add(outward)
+        session.add(InboxRow(peer=peer, lane=lane, applied_seq=0, applied_digest=ORIGIN))
     session.flush()
 
 
@@ -26,13 +27,14 @@ def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
     """What the database knows of a neighbour's lanes."""
     with database.read() as session:
         rows = session.scalars(select(LaneRow).where(LaneRow.peer == peer)).all()
+        applied = {row.lane: row for row in session.scalars(select(InboxRow).where(InboxRow.peer == peer))}
         return {
             Lane(row.lane): LaneRecord(
                 last=row.last_seq,
                 offered=Position(row.offered_seq, row.offered_digest),
                 acked=Position(row.acked_seq, row.acked_digest),
-                applied=Position(row.applied_seq, row.applied_digest),
-                peer_incarnation=row.peer_incarnation,
+                applied=Position(applied[row.lane].applied_seq, applied[row.lane].applied_digest),
+                peer_incarnation=applied[row.lane].peer_incarnation,
             )
             for row in rows
         }

@@ -47,7 +47,7 @@ class LinkRow(Base):
 
 
 class LaneRow(Base):
-    """One lane of a link, both directions. Locking this row gives sequence numbers in commit order."""
+    """One lane of a link, outward. Locking this row gives sequence numbers in commit order."""
 
     __tablename__ = "lanes"
 
@@ -58,6 +58,18 @@ class LaneRow(Base):
     offered_digest: Mapped[bytes] = mapped_column(LargeBinary)
     acked_seq: Mapped[int] = mapped_column(default=0)
     acked_digest: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class InboxRow(Base):
+    """One lane of a link, inward: what we have applied.
+
+    It stands apart from the outward row, so that a frame and a person who sends never wait for each other in a circle.
+    """
+
+    __tablename__ = "inbox"
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
     applied_seq: Mapped[int] = mapped_column(default=0)
     applied_digest: Mapped[bytes] = mapped_column(LargeBinary)
     peer_incarnation: Mapped[str | None]
