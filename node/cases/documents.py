@@ -1,6 +1,7 @@
 """Cases as the API shows them."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, JsonValue
@@ -121,7 +122,7 @@ class CasePage(BaseModel):
 
 def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument:
     """The whole case, as far as it may be seen."""
-    item = case_item(session, row, now)
+    item = case_items(session, [row], now)[0]
     full = item.access == Access.FULL
     state = CaseState.model_validate_json(row.state) if full and row.state is not None else None
     return CaseDocument(
@@ -131,8 +132,13 @@ def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument
     )
 
 
-def case_item(session: Session, row: CaseRow, now: datetime) -> CaseItem:
-    """The case as a list shows it."""
+def case_items(session: Session, rows: Sequence[CaseRow], now: datetime) -> list[CaseItem]:
+    """Cases as a list shows them."""
+    requests = _requests(session, [row.id for row in rows])
+    return [_item(row, requests.get(row.id, []), now) for row in rows]
+
+
+def _item(row: CaseRow, requests: list[RequestOut], now: datetime) -> CaseItem:
     access = access_of(row, now)
     full = access is Access.FULL
     state = CaseState.model_validate_json(row.state) if full and row.state is not None else None
@@ -157,7 +163,7 @@ def case_item(session: Session, row: CaseRow, now: datetime) -> CaseItem:
         joint=_joint(state) if state is not None else None,
         supervised=row.supervised,
         registered_at=row.registered_at,
-        requests=_requests(session, row.id),
+        requests=requests,
     )
     if invitation is not None:
         item.invitation = InvitationOut(kind=invitation.kind, reason=invitation.reason, holder=invitation.header.holder)
@@ -185,11 +191,14 @@ def _joint(state: CaseState) -> JointOut | None:
     return JointOut(lead=state.holder or state.in_transit_to, partners=partners, members=list(state.members))
 
 
-def _requests(session: Session, case_id: str) -> list[RequestOut]:
+def _requests(session: Session, case_ids: Sequence[str]) -> dict[str, list[RequestOut]]:
     rows = session.scalars(
-        select(RequestRow).where(RequestRow.case_id == case_id).order_by(RequestRow.at, RequestRow.id)
+        select(RequestRow).where(RequestRow.case_id.in_(case_ids)).order_by(RequestRow.at, RequestRow.id)
     )
-    return [request_out(row) for row in rows]
+    found: dict[str, list[RequestOut]] = {}
+    for row in rows:
+        found.setdefault(row.case_id, []).append(request_out(row))
+    return found
 
 
 def request_out(row: RequestRow) -> RequestOut:

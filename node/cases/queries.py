@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from node.access import visible
-from node.cases.documents import CaseItem, CasePage, case_item
+from node.cases.documents import CasePage, case_items
 from node.cases.tables import CaseRow
 from node.i18n import N_
 from node.problems import Problem
@@ -44,7 +44,7 @@ def list_cases(session: Session, filter_: Filter, *, now: datetime, cursor: str 
         query = query.where(tuple_(CaseRow.registered_at, CaseRow.id) < _read_cursor(cursor))
     rows = session.scalars(query.order_by(CaseRow.registered_at.desc(), CaseRow.id.desc()).limit(limit + 1)).all()
     page = rows[:limit]
-    items: list[CaseItem] = [case_item(session, row, now) for row in page]
+    items = case_items(session, page, now)
     more = len(rows) > limit
     return CasePage(items=items, next_cursor=_cursor(page[-1]) if more else None, total=total)
 
