@@ -217,9 +217,7 @@ class SupervisedBroker:
         if "address already in use" in said:
             where = f"port {self._config.port} on {self._config.host}"
             raise BrokerPortTaken(f"{where} is taken by another program")
-        raise BrokerFailed(
-            f"the broker ended at once: {said.splitlines()[-1] if said else 'it said nothing'}"
-        )
+        raise BrokerFailed(f"the broker ended at once: {said.splitlines()[-1] if said else 'it said nothing'}")
 
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()

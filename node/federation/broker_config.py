@@ -90,9 +90,7 @@ class BrokerConfig(BaseModel):
     @model_validator(mode="after")
     def _private_outside(self) -> Self:
         if self.tls is None and needs_tls(self.host):
-            raise ValueError(
-                f"a broker on {self.host} can be reached from outside of this machine and needs TLS"
-            )
+            raise ValueError(f"a broker on {self.host} can be reached from outside of this machine and needs TLS")
         return self
 
     @property

@@ -135,6 +135,4 @@ def reload_broker(directory: Path, config: BrokerConfig, *, program: Path | None
             if find_running(files.pid, files.config) is None:
                 return False
             time.sleep(_LOOK_AGAIN)
-    raise BrokerFailed(
-        f"the broker has not loaded its configuration for {RELOAD_WITHIN:.0f} s, see {files.log}"
-    )
+    raise BrokerFailed(f"the broker has not loaded its configuration for {RELOAD_WITHIN:.0f} s, see {files.log}")

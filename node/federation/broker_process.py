@@ -77,9 +77,7 @@ class ServerProcess:
     async def wait(self) -> None:
         """Return when it has ended."""
         if sys.platform == "linux":
-            with contextlib.suppress(
-                OSError
-            ):  # ended and collected; or a kernel without pidfds, then we poll
+            with contextlib.suppress(OSError):  # ended and collected; or a kernel without pidfds, then we poll
                 await _wait_pidfd(self.pid)
         while self.alive:  # noqa: ASYNC110 - where the system has no event for it
             await asyncio.sleep(POLL_SECONDS)

@@ -65,9 +65,7 @@ def make_authority(directory: Path, code: str, *, now: datetime | None = None) -
     return ca_file
 
 
-def issue_server_certificate(
-    directory: Path, hosts: Sequence[str], *, now: datetime | None = None
-) -> TlsFiles:
+def issue_server_certificate(directory: Path, hosts: Sequence[str], *, now: datetime | None = None) -> TlsFiles:
     """Issue the broker's certificate from the authority beside it, if the present one is not good.
 
     It is good while it comes from this authority, names the same hosts and has 90 days left. Call this at

@@ -191,11 +191,7 @@ class MemoryTransport:
 
     def receive(self, subject: str, data: bytes) -> None:
         """Take a frame if this client listens to its subject; called by the broker."""
-        if (
-            self._connected
-            and self._on_frame is not None
-            and any(self._hears(own, subject) for own in self._subjects)
-        ):
+        if self._connected and self._on_frame is not None and any(self._hears(own, subject) for own in self._subjects):
             self._on_frame(subject, data)
 
     def _hears(self, own: str, subject: str) -> bool:

@@ -92,9 +92,7 @@ class NatsTransport:
         self._local = all(not needs_tls(part.hostname or "") for part in parts)
         self._tls = ca_file is not None or any(part.scheme == "tls" for part in parts)
         if not self._local and not self._tls:
-            raise ValueError(
-                f"{url}: outside of this machine a broker is spoken to over TLS only (tls://...)"
-            )
+            raise ValueError(f"{url}: outside of this machine a broker is spoken to over TLS only (tls://...)")
         self._where = ", ".join(self._urls)
         self._seed = seed
         self._inbox_prefix = inbox_prefix
@@ -145,9 +143,7 @@ class NatsTransport:
         try:
             await client.publish(subject, data)
         except nats.errors.MaxPayloadError as error:
-            raise ValueError(
-                f"a frame of {len(data)} bytes; the broker takes {client.max_payload}"
-            ) from error
+            raise ValueError(f"a frame of {len(data)} bytes; the broker takes {client.max_payload}") from error
         except nats.errors.Error as error:
             raise TransportDown(explain(error, self._where)) from error
 
@@ -160,10 +156,7 @@ class NatsTransport:
         client, wire = self._live()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await asyncio.sleep(0)
-        # nats-py writes a PING at once, past the frames that its flusher has not taken yet.
-        while client.pending_data_size > 0 and not wire.gone.is_set():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+        await self._written(client, wire)
         # Not cancelled while the connection lives: a PONG for a cancelled flush kills nats-py's read loop.
         probe = asyncio.create_task(client.flush(timeout=24 * 3600))
         self._probes.add(probe)
@@ -220,7 +213,7 @@ class NatsTransport:
         client._transport = wire  # noqa: SLF001 - nats-py has no public way to bring one's own socket
         try:
             async with asyncio.timeout(self._patience.connect_within):
-                await self._connect(client)
+                await self._connect(client, wire)
             connected_at = loop.time()
             self._tell(connected=True)
             await self._watch(wire)
@@ -236,7 +229,7 @@ class NatsTransport:
             await self._discard(client, wire)
         return connected_at
 
-    async def _connect(self, client: Client) -> None:
+    async def _connect(self, client: Client, wire: Wire) -> None:
         async def on_error(error: Exception) -> None:
             if client is self._client:
                 self._note(error)
@@ -261,8 +254,16 @@ class NatsTransport:
         self._last_error = None
         for subject in self._subjects:
             await client.subscribe(subject, cb=self._on_message, pending_bytes_limit=MAX_UNREAD)
+        await self._written(client, wire)
         # The answer comes after all that the subscriptions may have caused, refusals included.
         await client.flush(timeout=24 * 3600)
+
+    @staticmethod
+    async def _written(client: Client, wire: Wire) -> None:
+        """Wait until nats-py's flusher has taken everything; a PING, written at once, would overtake it."""
+        await asyncio.sleep(0)
+        while client.pending_data_size > 0 and not wire.gone.is_set():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
 
     async def _watch(self, wire: Wire) -> None:
         """Return when the connection is gone.

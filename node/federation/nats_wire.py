@@ -63,9 +63,7 @@ class Wire(nats.aio.transport.Transport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Open the TCP connection."""
         async with asyncio.timeout(connect_timeout):
-            self._reader, self._writer = await asyncio.open_connection(
-                uri.hostname, uri.port, limit=buffer_size
-            )
+            self._reader, self._writer = await asyncio.open_connection(uri.hostname, uri.port, limit=buffer_size)
         if self.gone.is_set():
             self.abort()
             raise ConnectionAbortedError("given up while connecting")
