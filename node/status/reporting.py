@@ -1,0 +1,261 @@
+"""Reporting: our own row and our descendants' rows go up to the parent, as last values that may get lost.
+
+Theory of operation. A snapshot carries our own row and the rows of descendants that changed since the last one.
+What a lost snapshot carried comes again with the next full one, within ``HEARTBEAT``. A row's counter rises
+whenever its content does not read as it did in the last snapshot: case changes raise it in their own
+transaction (``node.status.ledger``); what changes without one (the overdue gauge with time, the backlog with an
+acknowledgement) raises it here. The first snapshot of a process raises it too, since nobody remembers what the
+last process told. A new ``as_of`` alone raises nothing; at an equal counter the parent takes the later one.
+
+News of a descendant goes on at once; a mere sign of life waits a little for others (``GATHER``), so that a
+county does not write to disk for each village by itself.
+
+Revoked centers. The last row of a revoked center stays in its ancestors' tables, goes on upward and counts in
+every total: what it registered was settled elsewhere and counts there, so without its row
+``registered = held + in_transit + closed + merged`` would break, and figures of past years would change. What it
+still holds is real, too, and nobody works on it: a total that hid it would be wrong. It has no say in how old a
+total is, and nobody misses its reports (``node.status.board``).
+"""
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from node.cases.tables import CaseRow
+from node.federation import lanes
+from node.federation.tables import LinkRow
+from node.status.descendants import store_rows
+from node.status.tables import CounterRow
+from node.unit import unit_of
+from protocol.errors import BadRecord
+from protocol.status import GAUGE, Row, Snapshot
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+HEARTBEAT = timedelta(seconds=60)
+"""After so long everything is sent again, changed or not."""
+
+SHORTEST = timedelta(seconds=0.9)
+"""Between two snapshots: about one a second."""
+
+GATHER = timedelta(seconds=15)
+"""How long a descendant's sign of life waits for others. While all links are up, a row is thus never older than
+HEARTBEAT and one GATHER for each level between: 75 s at the county, where it counts as stale after 180."""
+
+SNAPSHOT_MAX_BYTES = 240 * 1024
+"""One snapshot before compression. A frame takes 256 KB compressed, and what a hostile descendant makes its row of
+need not shrink at all."""
+
+CLOCK_TOLERANCE = 30.0
+"""Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of HELLO."""
+
+log = structlog.get_logger()
+
+
+def own_row(session: Session, center: "Center", now: datetime) -> Row:
+    """Our own row as of now; all zero where nothing was counted yet.
+
+    The number of cases does not matter: totals are kept with each case change, the gauge is a range of an index,
+    the backlog a subtraction.
+    """
+    kept = session.get(CounterRow, center.code)
+    counters: dict[str, int] = json.loads(kept.counters) if kept is not None else {}
+    if overdue := count_overdue(session, center.code, now):
+        counters[GAUGE] = overdue
+    parent = center.identity.parent
+    return Row(
+        code=center.code,
+        incarnation=center.identity.incarnation,
+        counter=kept.counter if kept is not None else 0,
+        as_of=now,
+        counters=counters,
+        backlog=lanes.backlog(session, parent) if parent is not None else 0,
+    )
+
+
+def count_overdue(session: Session, code: str, now: datetime) -> int:
+    """Open cases that this center holds past their deadline."""
+    late = select(func.count()).where(CaseRow.holder == code, CaseRow.ended.is_(False), CaseRow.deadline < now)
+    return session.scalar(late) or 0
+
+
+def ensure_row(session: Session, center: "Center", now: datetime) -> None:
+    """Have a row of ours, all zero, where none is yet; harmless when somebody else does the same."""
+    postgres = session.get_bind().dialect.name == "postgresql"
+    insert = postgresql.insert if postgres else sqlite.insert
+    empty = {"incarnation": center.identity.incarnation, "counter": 0, "as_of": now, "counters": "{}"}
+    row = insert(CounterRow).values(code=center.code, backlog=0, **empty)
+    session.execute(row.on_conflict_do_nothing())
+
+
+class Reporter:
+    """What a center tells its parent of its counters, and hears from its children. Called from any thread."""
+
+    def __init__(self, center: "Center") -> None:
+        self._center = center
+        self._lock = threading.Lock()
+        self._told: Row | None = None
+        self._sent_at: datetime | None = None
+        self._all_sent_at: datetime | None = None
+        self._signs_sent_at: datetime | None = None
+        self._news: set[str] = set()
+        self._signs: set[str] = set()
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    def snapshot(self, force_all: bool, now: datetime) -> list[bytes]:  # noqa: FBT001 - the runner's one question
+        """What to send now: JSON documents of ``protocol.status.Snapshot``, each small enough for a frame.
+
+        Args:
+            force_all: send everything, as after HELLO; else what changed, everything once per HEARTBEAT, and
+                nothing within a second of the last time.
+            now: the instant that our row is told as of.
+
+        Returns:
+            Usually one document, several where there are many rows, none where there is nothing to tell.
+
+        Raises:
+            DatabaseUnavailable: what was to be told now is told the next time.
+        """
+        if self._center.identity.parent is None:
+            return []
+        with self._lock:
+            if not force_all and not _past(self._sent_at, SHORTEST, now):
+                return []
+            everything = force_all or _past(self._all_sent_at, HEARTBEAT, now)
+            before, own = self._told, self._own(now)
+            changed = before is None or not _same(before, own)
+            codes = self._due(everything, now)
+            if not (everything or changed or codes):
+                return []
+            rows = [own, *self._rows(None if everything else codes)]
+            self._told, self._sent_at = own, now
+            self._news -= codes
+            self._signs -= codes
+            if codes:
+                self._signs_sent_at = now
+            if everything:
+                self._all_sent_at = now
+                self._news.clear()
+                self._signs.clear()
+            return list(_documents(rows))
+
+    def receive(self, peer: str, document: bytes) -> None:
+        """Keep the rows of a child's snapshot.
+
+        Rows of centers that we have no certificate of yet are left out: status may overtake certificates, and all
+        rows come again within HEARTBEAT. A clock that is plainly wrong is corrected by what HELLO showed of it.
+
+        Raises:
+            RemoteError: it does not parse, or has a row of somebody who is not below the child; nothing is kept.
+            DatabaseUnavailable: nothing is kept.
+        """
+        try:
+            snapshot = Snapshot.model_validate_json(document)
+        except ValidationError as error:
+            reasons = error.errors(include_url=False, include_input=False)[:3]
+            raise BadRecord(f"snapshot of {peer}: {reasons}") from error
+        with unit_of(self._center) as unit:
+            known = [row for row in snapshot.rows if row.code in unit.tree.claims]
+            wrong = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0
+            if abs(wrong) > CLOCK_TOLERANCE:
+                known = [_set_right(row, wrong) for row in known]
+            changed = set(store_rows(unit, peer, known))
+        if len(known) < len(snapshot.rows):
+            log.info("status.unknown_centers", peer=peer, rows=len(snapshot.rows) - len(known))
+        self._note(row for row in known if row.code in changed)
+
+    def _note(self, rows: Iterable[Row]) -> None:
+        """Remember what of these rows is to be passed on, and how soon."""
+        with self._lock:
+            for row in rows:
+                version = row.incarnation, row.counter
+                (self._signs if self._seen.get(row.code) == version else self._news).add(row.code)
+                self._seen[row.code] = version
+
+    def _own(self, now: datetime) -> Row:
+        """Our row; its counter is raised if it would else tell something new under the last one."""
+        with self._center.database.read() as session:
+            row = own_row(session, self._center, now)
+        if self._told is not None and (_same(self._told, row) or row.counter > self._told.counter):
+            return row
+        with self._center.database.write() as session:
+            ensure_row(session, self._center, now)
+            mine = select(CounterRow).where(CounterRow.code == self._center.code).with_for_update()
+            kept = session.scalars(mine).one()
+            kept.counter += 1
+            kept.incarnation, kept.as_of = self._center.identity.incarnation, now
+            session.flush()
+            return own_row(session, self._center, now)
+
+    def _due(self, everything: bool, now: datetime) -> set[str]:  # noqa: FBT001 - private
+        """Codes of the descendants whose rows go up now."""
+        if everything or self._news or _past(self._signs_sent_at, GATHER, now):
+            return self._news | self._signs
+        return set()
+
+    def _rows(self, codes: set[str] | None) -> list[Row]:
+        """Rows of descendants as we know them: these, or all."""
+        tree, me = self._center.directory.tree, self._center.code
+        query = select(CounterRow).where(CounterRow.code != me).order_by(CounterRow.code)
+        if codes is not None:
+            query = query.where(CounterRow.code.in_(codes))
+        with self._center.database.read() as session:
+            kept = [row for row in session.scalars(query) if tree.is_ancestor(me, row.code)]
+        return [_row(row) for row in kept]
+
+
+def _row(kept: CounterRow) -> Row:
+    return Row(
+        code=kept.code,
+        incarnation=kept.incarnation,
+        counter=kept.counter,
+        as_of=kept.as_of,
+        counters=json.loads(kept.counters),
+        backlog=kept.backlog,
+    )
+
+
+def _same(left: Row, right: Row) -> bool:
+    """Whether two rows say the same, whenever they said it."""
+    return left.counters == right.counters and left.backlog == right.backlog
+
+
+def _set_right(row: Row, wrong: float) -> Row:
+    """The row with its time by our clock, not by one that is so many seconds ahead."""
+    try:
+        return row.model_copy(update={"as_of": row.as_of - timedelta(seconds=wrong)})
+    except OverflowError as error:
+        raise BadRecord(f"row of {row.code} as of {row.as_of}") from error
+
+
+def _past(last: datetime | None, pause: timedelta, now: datetime) -> bool:
+    """Whether a pause is over; also when the clock was set back meanwhile."""
+    return last is None or not timedelta(0) <= now - last < pause
+
+
+def _documents(rows: Sequence[Row]) -> Iterator[bytes]:
+    """Snapshots of bounded size."""
+    batch: list[str] = []
+    size = 0
+    for row in rows:
+        text = row.model_dump_json()
+        length = len(text.encode()) + 1
+        if batch and size + length > SNAPSHOT_MAX_BYTES:
+            yield _document(batch)
+            batch, size = [], 0
+        batch.append(text)
+        size += length
+    yield _document(batch)
+
+
+def _document(rows: list[str]) -> bytes:
+    return ('{"rows":[' + ",".join(rows) + "]}").encode()
