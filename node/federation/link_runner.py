@@ -89,6 +89,8 @@ class LinkRunner:
         self._applies: asyncio.Queue[Apply] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = ""
+        self._standing: dict[str, str | float | datetime | None] = {}
+        self._stands_otherwise = asyncio.Event()
         self._closed = False
 
     async def start(self) -> None:
@@ -96,6 +98,7 @@ class LinkRunner:
         records = await self._in_thread(lambda: lanes.read_records(self.center.database, self.peer))
         self.machine = Link(self.center.code, self.peer, self.center.identity.incarnation, records)
         self._spawn(self._apply_loop())
+        self._spawn(self._record_loop())
         if self.transport.connected:
             await self.wire(up=True)
 
@@ -305,10 +308,15 @@ class LinkRunner:
             "last_hello_at": self.last_hello_at,
             "clock_offset": self.clock_offset,
         }
-        self._spawn(self._record(values))
+        self._standing = values
+        self._stands_otherwise.set()
 
-    async def _record(self, values: dict[str, str | float | datetime | None]) -> None:
-        await self._patiently(lambda: lanes.record_state(self.center.database, self.peer, values))
+    async def _record_loop(self) -> None:
+        """Write the newest state; one after the other, so that an older one never comes last."""
+        while True:
+            await self._stands_otherwise.wait()
+            self._stands_otherwise.clear()
+            await self._patiently(partial(lanes.record_state, self.center.database, self.peer, self._standing))
 
     async def _patiently(self, work: Callable[[], Result]) -> Result:
         """Do database work in a thread, again and again while the database is unavailable."""

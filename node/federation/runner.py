@@ -64,6 +64,7 @@ class Federation:
         self._awake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._snapshots: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._inputs: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
 
     async def start(self) -> None:
@@ -80,6 +81,7 @@ class Federation:
             )
         for loop in (
             self._frames,
+            self._snapshot_loop,
             self._outbox_loop,
             self._tick_loop,
             self._status_loop,
@@ -117,7 +119,10 @@ class Federation:
 
     def _on_hub_frame(self, subject: str, data: bytes) -> None:
         kind, _, code = subject.partition(".")
-        self._inputs.put_nowait((kind, code, data))
+        if kind == "st":
+            self._snapshots.put_nowait((code, data))
+        else:
+            self._inputs.put_nowait((kind, code, data))
 
     def _on_parent_frame(self, _subject: str, data: bytes) -> None:
         parent = self.center.identity.parent
@@ -144,10 +149,17 @@ class Federation:
         addressed = self.links.get(who)
         if addressed is None:
             log.warning("frame.unknown_peer", peer=who)
-        elif kind == "st":
-            await self._status_frame(who, data)
         else:
             await addressed.frame(data)
+
+    async def _snapshot_loop(self) -> None:
+        """Store children's counters; apart from the frames, which never wait for them."""
+        while True:
+            peer, data = await self._snapshots.get()
+            try:
+                await self._status_frame(peer, data)
+            except (RemoteError, DatabaseUnavailable) as error:
+                log.warning("snapshot.refused", peer=peer, reason=str(error))
 
     async def _status_frame(self, peer: str, data: bytes) -> None:
         frame = read_frame(data)
