@@ -117,7 +117,6 @@ class LinkRunner:
             await self._do(self.machine.wire_up(self.center.random_bytes(12).hex(), self._now()))
         else:
             self.machine.wire_down()
-            self._drop_queued_applies()
         self._note_state()
 
     async def tick(self) -> None:
@@ -258,7 +257,14 @@ class LinkRunner:
             log.debug("frame.unsent", peer=self.peer, reason=str(error))
 
     async def _load(self, load: Load) -> None:
-        count, end, payload = await self._patiently(lambda: lanes.load_frame(self.center.database, self.peer, load))
+        try:
+            count, end, payload = await self._in_thread(
+                partial(lanes.load_frame, self.center.database, self.peer, load)
+            )
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            log.error("frame.not_loaded", peer=self.peer, lane=load.lane, reason=str(error))
+            self.machine.load_failed(load)
+            return
         await self._do(self.machine.loaded(load, count, end, payload, self._now()))
 
     async def _compare(self, compare: Compare) -> None:
@@ -272,8 +278,6 @@ class LinkRunner:
     async def _apply_loop(self) -> None:
         while True:
             action = await self._applies.get()
-            if action.first != self.machine.applied_position(action.lane).seq + 1:
-                continue
             try:
                 parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action))
             except (DatabaseUnavailable, SQLAlchemyError, BadPosition) as error:
@@ -283,11 +287,6 @@ class LinkRunner:
                 continue
             self.center.metrics.applied(self.peer, len(action.messages), parked)
             await self._do(self.machine.applied(action.lane, action.position, self._now()))
-
-    def _drop_queued_applies(self) -> None:
-        """Frames of the session that ended come again; what is being committed now is told to the machine as usual."""
-        while not self._applies.empty():
-            self._applies.get_nowait()
 
     # --- within ------------------------------------------------------------------------------------
 
