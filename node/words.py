@@ -215,6 +215,11 @@ def word(language: Language, name: str, code: str | None) -> str:
     return translate(language, LISTS[name].get(code or "", code or ""))
 
 
+def words(language: Language, name: str) -> list[tuple[str, str]]:
+    """The codes of a list with their words, to choose from."""
+    return [(str(code), translate(language, msgid)) for code, msgid in LISTS[name].items()]
+
+
 def spoken(language: Language, places: Mapping[str, object]) -> dict[str, object]:
     """The same places with words for codes, ready for ``translate``."""
     return {name: _spoken(language, name, value) for name, value in places.items()}

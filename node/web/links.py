@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from node.center import Center
 from node.i18n import N_, Language, translate, translate_plural
+from node.links_api import LinkOut, read_links
 
 Condition = Literal["up", "behind", "down", "stopped"]
 
@@ -16,7 +17,7 @@ BEHIND: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class LinkRow:
-    """One link as the table shows it; ``direction`` is ``parent`` or ``child``."""
+    """One link as the table shows it; ``direction`` is ``up`` or ``down``."""
 
     peer: str
     level: str
@@ -66,8 +67,26 @@ def condition_words(condition: Condition, language: Language) -> str:
 
 def link_rows(center: Center, language: Language) -> tuple[LinkRow, ...]:
     """The links of this center, the superior first."""
-    del center, language
-    return ()
+    with center.database.read() as session:
+        return tuple(_row(center, link, language) for link in read_links(center, session))
+
+
+def _row(center: Center, link: LinkOut, language: Language) -> LinkRow:
+    condition = condition_of(link.state, connected=link.connected, backlog=link.backlog)
+    return LinkRow(
+        peer=link.peer,
+        level=center.directory.tree.level(link.peer),
+        direction=link.direction,
+        condition=condition,
+        words=condition_words(condition, language),
+        sent=link.sent,
+        acked=link.acked,
+        applied=link.applied,
+        backlog=link.backlog,
+        oldest_unacked_at=link.oldest_unacked_at,
+        parked=link.parked,
+        last_hello_at=link.last_hello_at,
+    )
 
 
 def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
@@ -80,13 +99,11 @@ def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
     if stopped:
         words = translate_plural(language, "{n} link has stopped", "{n} links have stopped", stopped)
         return LinkSum("stopped", words, condition_words("stopped", language), backlog)
-    if any(row.condition == "down" and row.direction == "parent" for row in rows):
+    if any(row.condition == "down" and row.direction == "up" for row in rows):
         words = translate(language, N_("No link to the superior"))
         return LinkSum("down", words, condition_words("down", language), backlog)
     if down:
-        words = translate(
-            language, N_("{linked} of {total} linked"), linked=len(rows) - down, total=len(rows)
-        )
+        words = translate(language, N_("{linked} of {total} linked"), linked=len(rows) - down, total=len(rows))
         return LinkSum("down", words, words, backlog)
     condition: Condition = "behind" if any(row.condition == "behind" for row in rows) else "up"
     words = condition_words(condition, language)

@@ -7,14 +7,21 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from node.accounts import service as accounts
+from node.accounts.roles import Action, allowed
+from node.accounts.service import Caller
 from node.accounts.tables import TokenKind
+from node.db import DatabaseUnavailable
 from node.errors_http import LANGUAGE_COOKIE, language_of
 from node.i18n import LANGUAGES, N_, Language, translate
 from node.problems import Problem
-from node.web import session
+from node.web import case_pages, register_page, session
+from node.web.case_view import open_cases
 from node.web.center import center_of
+from node.web.refusals import refusal_text
 from node.web.rendering import here, local_path, render, see_other, to_login
 from node.web.security import refuse_cross_site
+from node.web.session import signed_in
+from node.web.times import long_day
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
 
@@ -26,11 +33,39 @@ def pages_router() -> APIRouter:
         default_response_class=HTMLResponse,
         dependencies=[Depends(refuse_cross_site)],
     )
-    router.include_router(_router)
+    for part in (_router, register_page.router, case_pages.router):
+        router.include_router(part)
     return router
 
 
 _router = APIRouter()
+
+
+@_router.get("/")
+def home(request: Request) -> Response:
+    """Open cases, links, and what to do next."""
+    caller = signed_in(request, Action.read_center)
+    center, language = center_of(request), language_of(request)
+    now = center.clock.now()
+    cases, total = None, 0
+    if allowed(caller.roles, Action.read_cases):
+        with center.database.read() as unit:
+            cases, total = open_cases(unit, now)
+    return render(
+        request,
+        "home.html",
+        caller=caller,
+        cases=cases,
+        total=total,
+        long_today=long_day(now, language),
+    )
+
+
+@_router.get("/links")
+def links(request: Request) -> Response:
+    """The table of links alone; the first page asks for it again and again."""
+    caller = signed_in(request, Action.read_links)
+    return render(request, "links_table.html", caller=caller)
 
 
 @_router.get("/login")
@@ -115,8 +150,19 @@ def problem_page(request: Request, problem: Problem, language: Language) -> Resp
     return render(
         request,
         "problem.html",
-        caller=session.caller_of(request),
+        caller=_reader(request),
         status=problem.status,
-        problem=problem.document(language),
+        problem={
+            **problem.document(language),
+            "detail": refusal_text(problem, center_of(request), language),
+        },
         back=here(request) if request.method == "POST" else None,
     )
+
+
+def _reader(request: Request) -> Caller | None:
+    """Who reads the problem; nobody in particular where the database is the problem."""
+    try:
+        return session.caller_of(request)
+    except DatabaseUnavailable:
+        return None

@@ -7,7 +7,6 @@ pages and templates: ``language``, ``other_language``, ``now``, ``near_days``, `
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 from urllib.parse import quote
 
@@ -20,14 +19,13 @@ from node.center import Center
 from node.errors_http import language_of
 from node.i18n import N_, Language, joined, translate
 from node.level import NavigationItem
+from node.version import VERSION
 from node.web.center import center_of
 from node.web.links import LinkRow, link_rows, sum_of
 from node.web.templates import environment
 from node.words import place_name, word
 
 SEE_OTHER: Final = 303
-
-VERSION: Final = version("liandong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +79,7 @@ def render(
     """
     center = center_of(request)
     language = language_of(request)
+    tree = center.directory.tree
     if links is None:
         links = link_rows(center, language) if caller is not None else ()
     page = environment(center.level.template_directory).get_template(template)
@@ -89,7 +88,8 @@ def render(
         other_language="en" if language == "zh-CN" else "zh-CN",
         now=center.clock.now(),
         near_days=center.policy.near_days,
-        names=lambda code: place_name(center.directory.tree.name(code)),
+        names=lambda code: place_name(tree.name(code)),
+        levels=tree.level,
         center=center_view(center, language),
         person=person_of(caller, language),
         navigation=navigation(center, caller),

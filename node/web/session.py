@@ -6,6 +6,8 @@ The cookie is named after the center, since cookies know no ports and a demo run
 from starlette.requests import Request
 from starlette.responses import Response
 
+from node.accounts.authorise import authorised
+from node.accounts.roles import Action
 from node.accounts.service import Caller, Issued, authenticate
 from node.accounts.tables import TokenKind
 from node.web.center import center_of
@@ -52,3 +54,12 @@ def caller_of(request: Request) -> Caller | None:
     center = center_of(request)
     with center.database.read() as session:
         return authenticate(session, center.clock, token, TokenKind.session)
+
+
+def signed_in(request: Request, action: Action) -> Caller:
+    """Who reads, if their roles may do this.
+
+    Raises:
+        Problem: 401 ``unauthenticated``, which pages answer with the way to sign in; 403 ``forbidden``.
+    """
+    return authorised(caller_of(request), action)

@@ -50,6 +50,13 @@ def _center(context: Context, code: str | None) -> str:
 
 
 @pass_context
+def _level_of(context: Context, code: str) -> str:
+    """The level of a center by its code."""
+    levels = cast("Callable[[str], str]", context["levels"])
+    return levels(code)
+
+
+@pass_context
 def _when(context: Context, instant: datetime) -> str:
     return times.when(instant, context["now"], _language(context))
 
@@ -83,6 +90,7 @@ def environment(level_directory: Path) -> Environment:
     env.filters |= {
         "word": _word,
         "center": _center,
+        "level_of": _level_of,
         "when": _when,
         "day": _day,
         "time": times.clock_time,

@@ -107,8 +107,6 @@ def due(deadline: datetime, now: datetime, near_days: int, language: Language) -
             text = translate(language, N_("late since {time}"), time=when(deadline, now, language))
         return Due("red", text, iso(deadline))
     if days == 0:
-        return Due(
-            "yellow", translate(language, N_("due today {time}"), time=clock_time(deadline)), iso(deadline)
-        )
+        return Due("yellow", translate(language, N_("due today {time}"), time=clock_time(deadline)), iso(deadline))
     text = translate_plural(language, "{n} day left", "{n} days left", days)
     return Due("blue" if days <= near_days else "none", text, iso(deadline))

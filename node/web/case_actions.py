@@ -1,0 +1,350 @@
+"""What people do with a case, as forms: one table, in the order in which the buttons stand.
+
+Each form sends what the same call of the API takes, and the same act does it. Which of them make sense now
+is judged in ``node.web.case_offers``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.accounts.roles import Action
+from node.cases import inputs
+from node.cases.acts import AnswerInput
+from node.i18n import N_
+from node.web.forms import Field
+from protocol import entries as e
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseAction:
+    """One action.
+
+    Attributes:
+        action: what the person's roles must allow.
+        act: its path, on pages and in the API, and its name among ``node.cases.acts``.
+        model: what the act takes.
+        label: the button.
+        icon: the button's icon.
+        fields: the form.
+        note: what happens, shown before sending; for what moves custody or can't be undone.
+        grave: whether the button is red.
+    """
+
+    action: Action
+    act: str
+    model: type[inputs.Input]
+    label: str
+    icon: str
+    fields: tuple[Field, ...] = ()
+    note: str = ""
+    grave: bool = False
+
+
+_TEXT = Field(name="text", label=N_("Text"), kind="long", required=True, limit=e.TEXT_MAX)
+_ORDER = Field(name="text", label=N_("Order"), kind="long", required=True, limit=e.REQUEST_TEXT_MAX)
+_ANSWER = Field(name="text", label=N_("Answer"), kind="long", required=True, limit=e.REQUEST_TEXT_MAX)
+_REASON = Field(name="reason", label=N_("Reason"), kind="long", required=True, limit=e.REASON_MAX)
+_MEMBERS = Field(
+    name="members",
+    label=N_("Our members"),
+    kind="members",
+    hint=N_("Names, each with the role in brackets if it matters."),
+)
+
+ACTIONS: Final = (
+    CaseAction(action=Action.accept, act="accept", model=inputs.NothingInput, label=N_("Accept"), icon="signature"),
+    CaseAction(
+        action=Action.joint_accept,
+        act="joint/accept",
+        model=inputs.JoinInput,
+        label=N_("Join the mediation"),
+        icon="users-group",
+        fields=(_MEMBERS,),
+        note=N_("This center then gets the whole log, and its countersignature is needed before the case closes."),
+    ),
+    CaseAction(
+        action=Action.joint_decline,
+        act="joint/decline",
+        model=inputs.ReasonInput,
+        label=N_("Decline the mediation"),
+        icon="circle-x",
+        fields=(_REASON,),
+    ),
+    CaseAction(
+        action=Action.handoff_accept,
+        act="handoff/accept",
+        model=inputs.NothingInput,
+        label=N_("Take the case over"),
+        icon="arrows-exchange",
+        note=N_("This center then becomes the holder."),
+    ),
+    CaseAction(
+        action=Action.handoff_decline,
+        act="handoff/decline",
+        model=inputs.ReasonInput,
+        label=N_("Decline the case"),
+        icon="circle-x",
+        fields=(_REASON,),
+    ),
+    CaseAction(
+        action=Action.mediate,
+        act="mediations",
+        model=inputs.MediationInput,
+        label=N_("Record a session"),
+        icon="messages",
+        fields=(
+            Field(name="held_at", label=N_("Held at"), kind="instant", required=True),
+            Field(name="place", label=N_("Where"), required=True, limit=e.PLACE_MAX),
+            Field(
+                name="mediators",
+                label=N_("Mediators"),
+                kind="names",
+                required=True,
+                hint=N_("Several names with commas between."),
+            ),
+            Field(name="summary", label=N_("What was said"), kind="long", required=True, limit=e.TEXT_MAX),
+            Field(name="outcome", label=N_("Result"), limit=e.SHORT_TEXT_MAX),
+        ),
+    ),
+    CaseAction(
+        action=Action.agree,
+        act="agree",
+        model=inputs.AgreeInput,
+        label=N_("Agreement reached"),
+        icon="file-check",
+        fields=(
+            Field(
+                name="agreement",
+                label=N_("Agreement"),
+                kind="long",
+                required=True,
+                limit=e.TEXT_MAX,
+                hint=N_("Facts and responsibility, terms, way and time of fulfilment."),
+            ),
+            Field(name="due_on", label=N_("To be fulfilled by"), kind="day"),
+        ),
+    ),
+    CaseAction(
+        action=Action.countersign,
+        act="joint/countersign",
+        model=inputs.CountersignInput,
+        label=N_("Countersign"),
+        icon="signature",
+        fields=(Field(name="agreement_seq", label=N_("Agreement"), kind="hidden"),),
+        note=N_("This center signs the agreement as it stands in the log now."),
+    ),
+    CaseAction(
+        action=Action.escalate,
+        act="escalate",
+        model=inputs.EscalateInput,
+        label=N_("Escalate"),
+        icon="arrow-up",
+        fields=(
+            _REASON,
+            Field(name="triggers", label=N_("Why it may go up"), kind="choices", words="triggers"),
+        ),
+        note=N_("The superior becomes the holder on delivery. This center keeps a copy and gets every new entry."),
+    ),
+    CaseAction(
+        action=Action.assign,
+        act="assign",
+        model=inputs.AssignInput,
+        label=N_("Assign"),
+        icon="arrow-down",
+        fields=(
+            Field(name="to", label=N_("To"), kind="center", required=True),
+            Field(name="lead", label=N_("Leading official"), required=True, limit=e.NAME_MAX),
+            Field(name="department", label=N_("Responsible department"), required=True, limit=e.NAME_MAX),
+            Field(name="handler", label=N_("Handler"), required=True, limit=e.NAME_MAX),
+            Field(name="working_days", label=N_("Working days from delivery"), kind="number"),
+            Field(name="deadline", label=N_("or a fixed deadline"), kind="instant"),
+            Field(name="instructions", label=N_("Instructions"), kind="long", limit=e.TEXT_MAX),
+        ),
+        note=N_("The assigned center becomes the holder when it is delivered there."),
+    ),
+    CaseAction(
+        action=Action.return_,
+        act="return",
+        model=inputs.ReasonInput,
+        label=N_("Return"),
+        icon="corner-down-left",
+        fields=(_REASON,),
+        note=N_("The case goes back to the center that gave it, with your reason."),
+    ),
+    CaseAction(
+        action=Action.answer,
+        act="urge/answer",
+        model=AnswerInput,
+        label=N_("Answer the order"),
+        icon="bell-ringing",
+        fields=(
+            Field(name="urge_seq", label=N_("Which order"), kind="choice", required=True),
+            _ANSWER,
+        ),
+    ),
+    CaseAction(
+        action=Action.joint_entry,
+        act="joint/entries",
+        model=inputs.NoteInput,
+        label=N_("Joint entry"),
+        icon="notes",
+        fields=(_TEXT,),
+    ),
+    CaseAction(
+        action=Action.note,
+        act="notes",
+        model=inputs.NoteInput,
+        label=N_("Note"),
+        icon="note",
+        fields=(_TEXT,),
+    ),
+    CaseAction(
+        action=Action.follow_up,
+        act="follow-ups",
+        model=inputs.VisitInput,
+        label=N_("Record a visit"),
+        icon="phone-check",
+        fields=(
+            Field(name="held_at", label=N_("Held at"), kind="instant", required=True),
+            Field(
+                name="method",
+                label=N_("How"),
+                required=True,
+                limit=e.SHORT_TEXT_MAX,
+                hint=N_("By phone, at home, ..."),
+            ),
+            Field(name="fulfilled", label=N_("Agreement fulfilled"), kind="truth"),
+            Field(name="satisfied", label=N_("Parties satisfied"), kind="truth"),
+            Field(name="note", label=N_("Remark"), kind="long", limit=e.REQUEST_TEXT_MAX),
+        ),
+    ),
+    CaseAction(
+        action=Action.close,
+        act="close",
+        model=inputs.NothingInput,
+        label=N_("Close"),
+        icon="archive",
+        note=N_("A closed case can be reopened with a reason."),
+    ),
+    CaseAction(
+        action=Action.recall,
+        act="recall",
+        model=inputs.ReasonInput,
+        label=N_("Recall"),
+        icon="arrow-back-up",
+        fields=(_REASON,),
+        note=N_("Granted by the other center's system as long as nobody there has accepted the case."),
+    ),
+    CaseAction(
+        action=Action.urge,
+        act="urge",
+        model=inputs.UrgeInput,
+        label=N_("Order"),
+        icon="bell-ringing",
+        fields=(_ORDER, Field(name="reply_by", label=N_("Answer by"), kind="instant")),
+    ),
+    CaseAction(
+        action=Action.view,
+        act="view",
+        model=inputs.ReasonInput,
+        label=N_("View the content"),
+        icon="eye",
+        fields=(_REASON,),
+        note=N_("The view and its reason stand in the log, and the holder sees them."),
+    ),
+    CaseAction(
+        action=Action.joint_invite,
+        act="joint",
+        model=inputs.JointInput,
+        label=N_("Joint mediation"),
+        icon="users-group",
+        fields=(
+            Field(name="partners", label=N_("Partners"), kind="centers", required=True),
+            _REASON,
+            _MEMBERS,
+        ),
+        note=N_("Those invited see title, place and reason; everything else only once they have accepted."),
+    ),
+    CaseAction(
+        action=Action.handoff,
+        act="handoff",
+        model=inputs.ToInput,
+        label=N_("Hand off"),
+        icon="arrows-exchange",
+        fields=(Field(name="to", label=N_("To"), kind="center", required=True), _REASON),
+        note=N_("Custody moves when the other center accepts."),
+    ),
+    CaseAction(
+        action=Action.lead_order,
+        act="joint/lead",
+        model=inputs.ToInput,
+        label=N_("Decide who leads"),
+        icon="flag",
+        fields=(Field(name="to", label=N_("To"), kind="center", required=True), _REASON),
+    ),
+    CaseAction(
+        action=Action.grade,
+        act="grade",
+        model=inputs.GradeInput,
+        label=N_("Grade"),
+        icon="flag",
+        fields=(Field(name="grade", label=N_("Risk"), kind="choice", required=True, words="grade"), _REASON),
+    ),
+    CaseAction(
+        action=Action.correct,
+        act="correct",
+        model=inputs.CorrectInput,
+        label=N_("Correct"),
+        icon="pencil",
+        fields=(
+            Field(name="title", label=N_("In one sentence"), limit=e.TITLE_MAX),
+            Field(name="category", label=N_("Type"), kind="choice", words="category"),
+            Field(name="place", label=N_("Where"), limit=e.PLACE_MAX),
+            Field(name="description", label=N_("What happened"), kind="long", limit=e.TEXT_MAX),
+            _REASON,
+        ),
+    ),
+    CaseAction(
+        action=Action.refer,
+        act="refer",
+        model=inputs.ReferInput,
+        label=N_("Refer elsewhere"),
+        icon="external-link",
+        fields=(
+            Field(name="to", label=N_("Court, arbitration or authority"), required=True, limit=e.SHORT_TEXT_MAX),
+            _REASON,
+        ),
+        note=N_("This ends the case here."),
+        grave=True,
+    ),
+    CaseAction(
+        action=Action.fail,
+        act="fail",
+        model=inputs.ReasonInput,
+        label=N_("Mediation failed"),
+        icon="circle-x",
+        fields=(_REASON,),
+        grave=True,
+    ),
+    CaseAction(
+        action=Action.withdraw,
+        act="withdraw",
+        model=inputs.ReasonInput,
+        label=N_("Application withdrawn"),
+        icon="arrow-back-up",
+        fields=(_REASON,),
+        note=N_("This ends the case here."),
+        grave=True,
+    ),
+    CaseAction(
+        action=Action.reopen,
+        act="reopen",
+        model=inputs.ReasonInput,
+        label=N_("Reopen"),
+        icon="refresh",
+        fields=(_REASON,),
+    ),
+)
+
+BY_ACT: Final = {one.act: one for one in ACTIONS}
+"""The table by the paths of the pages."""

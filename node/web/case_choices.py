@@ -1,0 +1,99 @@
+"""What a form of a case offers to choose from, what stands in it at first, and what it says about the gate upward."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from node.accounts.roles import Action
+from node.center import Center
+from node.i18n import N_, Language, translate
+from node.web.case_actions import CaseAction
+from node.web.case_offers import open_urges
+from node.web.case_view import CaseView
+from node.web.forms import Values
+from node.words import place_name, spoken, words
+from protocol.policy import CHECKED, escalation_gate
+
+Choices = dict[str, list[tuple[str, str]]]
+"""Field -> (value, words) pairs."""
+
+
+def choices_of(action: CaseAction, center: Center, case: CaseView, language: Language) -> Choices:
+    """What the fields of this form offer."""
+    found: Choices = {}
+    for field in action.fields:
+        if field.kind in ("center", "centers"):
+            found[field.name] = _named(center, _centers(action, center, case))
+        elif field.name == "urge_seq" and case.state is not None:
+            entry = N_("entry {n}")
+            found["urge_seq"] = [(str(n), translate(language, entry, n=n)) for n in open_urges(case.state)]
+        elif field.name == "triggers":
+            claimable = center.policy.triggers - CHECKED
+            found[field.name] = [(code, text) for code, text in words(language, field.words) if code in claimable]
+        elif field.words:
+            found[field.name] = words(language, field.words)
+    return found
+
+
+def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str]:
+    """Who can be chosen: children, peers, or whoever takes part, by what is done."""
+    tree = center.directory.tree
+    match action.action:
+        case Action.assign:
+            return tree.children(center.code)
+        case Action.lead_order:
+            state = case.state
+            if state is None:
+                return ()
+            return [code for code in (state.holder, *state.accepted_partners) if code is not None]
+        case _:
+            level = tree.level(center.code)
+            peers = [code for code in tree.claims if tree.known(code) and tree.level(code) == level]
+            parent = tree.parent(center.code)
+            return sorted(
+                (code for code in peers if code != center.code), key=lambda code: (tree.parent(code) != parent, code)
+            )
+
+
+def _named(center: Center, codes: Iterable[str]) -> list[tuple[str, str]]:
+    """Codes with names, and the parent's name where it is not our own neighbourhood."""
+    tree = center.directory.tree
+    near = (center.code, tree.parent(center.code))
+    found = []
+    for code in codes:
+        above = tree.parent(code)
+        name = place_name(tree.name(code))
+        far = above is not None and above not in near
+        found.append((code, f"{place_name(tree.name(above))} {name}" if far and above is not None else name))
+    return found
+
+
+def first_values(action: CaseAction, case: CaseView, now: datetime) -> Values:
+    """What stands in the form before anything was typed; ``now`` is local."""
+    values: dict[str, str | list[str]] = {}
+    document, state = case.document, case.state
+    for field in action.fields:
+        if field.name == "held_at":
+            values["held_at"] = now.strftime("%Y-%m-%dT%H:%M")
+        elif field.name == "urge_seq" and state is not None:
+            values["urge_seq"] = str(next(iter(open_urges(state)), ""))
+        elif field.name == "agreement_seq" and state is not None:
+            values["agreement_seq"] = str(state.agreement_seq or "")
+        elif action.action in (Action.correct, Action.grade) and hasattr(document, field.name):
+            values[field.name] = str(getattr(document, field.name) or "")
+    return values
+
+
+def gate_notice(action: CaseAction, center: Center, case: CaseView, language: Language) -> str:
+    """Whether the case may go up as it is, in plain words; empty for other acts."""
+    if action.action is not Action.escalate or case.state is None:
+        return ""
+    gate = escalation_gate(center.policy, case.state, frozenset(), center.clock.now())
+    if gate.holding:
+        holding = spoken(language, {"triggers": [str(one) for one in gate.holding]})
+        return translate(language, N_("May go up: {triggers}."), **holding)
+    if gate.open:
+        return translate(language, N_("May go up: there was a mediation attempt."))
+    return translate(
+        language,
+        N_("May not go up yet: no mediation attempt was recorded. It may if one of the reasons below is true."),
+    )

@@ -1,0 +1,174 @@
+"""The log of a case as a timeline: a word, a mark and a tone for each kind, and the body in lines of label and text."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, Literal
+
+from node.clock import LOCAL_ZONE
+from node.i18n import N_, Language, joined, translate
+from node.web import times
+from node.words import word
+from protocol.entries import Kind
+
+Tone = Literal["", "move", "warned", "bad", "good"]
+
+NameOf = Callable[[str], str]
+"""The name of a center by its code."""
+
+_MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
+    Kind.REGISTERED: ("plus", ""),
+    Kind.GRADED: ("flag", ""),
+    Kind.CORRECTED: ("pencil", ""),
+    Kind.ACCEPTED: ("signature", ""),
+    Kind.NOTED: ("note", ""),
+    Kind.MEDIATED: ("messages", ""),
+    Kind.AGREED: ("file-check", "good"),
+    Kind.COUNTERSIGNED: ("signature", "good"),
+    Kind.FAILED: ("circle-x", "bad"),
+    Kind.WITHDRAWN: ("arrow-back-up", "bad"),
+    Kind.REFERRED: ("external-link", ""),
+    Kind.CLOSED: ("archive", "good"),
+    Kind.REOPENED: ("refresh", ""),
+    Kind.MERGED: ("copy", ""),
+    Kind.VISITED: ("phone-check", "good"),
+    Kind.ESCALATED: ("arrow-up", "move"),
+    Kind.ASSIGNED: ("arrow-down", "move"),
+    Kind.RETURNED: ("corner-down-left", "move"),
+    Kind.HANDED_OFF: ("arrows-exchange", "move"),
+    Kind.DELIVERED: ("inbox", "move"),
+    Kind.BOUNCED: ("alert-triangle", "warned"),
+    Kind.RECALLED: ("arrow-back-up", "move"),
+    Kind.URGED: ("bell-ringing", "warned"),
+    Kind.ANSWERED: ("check", ""),
+    Kind.INVITED: ("users-group", ""),
+    Kind.OFFERED: ("arrows-exchange", ""),
+    Kind.JOINED: ("users-group", "good"),
+    Kind.DECLINED: ("circle-x", "bad"),
+    Kind.JOINT_NOTED: ("notes", ""),
+    Kind.LEAD_ORDERED: ("flag", "warned"),
+    Kind.VIEWED: ("eye", "warned"),
+    Kind.RENUMBERED: ("hash", ""),
+    Kind.REHOMED: ("building-community", "move"),
+}
+
+_LABELS: Final[Mapping[str, str]] = {
+    "to": N_("To"),
+    "by": N_("By"),
+    "partners": N_("Partners"),
+    "grade": N_("Risk"),
+    "triggers": N_("Triggers"),
+    "held_at": N_("Held at"),
+    "place": N_("Where"),
+    "mediators": N_("Mediators"),
+    "members": N_("Members"),
+    "method": N_("How"),
+    "fulfilled": N_("Agreement fulfilled"),
+    "satisfied": N_("Parties satisfied"),
+    "outcome": N_("Result"),
+    "lead": N_("Leading official"),
+    "department": N_("Responsible department"),
+    "handler": N_("Handler"),
+    "deadline": N_("Deadline"),
+    "working_days": N_("Working days"),
+    "due_on": N_("To be fulfilled by"),
+    "reply_by": N_("Answer by"),
+    "until": N_("Until"),
+    "urge_seq": N_("On entry"),
+    "agreement_seq": N_("On entry"),
+    "into": N_("Into"),
+    "display_number": N_("Number"),
+    "old_number": N_("Old number"),
+}
+"""What stands with its label, in this order; the texts below stand for themselves."""
+
+_TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason", "description")
+
+_CENTERS: Final = frozenset({"to", "by", "partners"})
+_INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "until"})
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One entry of the timeline.
+
+    Attributes:
+        seq: its number in the log.
+        kind: word for what happened.
+        icon: its mark.
+        tone: colour of the mark.
+        at: when.
+        center: code of the center that wrote it.
+        actor: the person; empty for what a node does by itself.
+        facts: label and text.
+        texts: what people wrote.
+    """
+
+    seq: int
+    kind: str
+    icon: str
+    tone: Tone
+    at: datetime
+    center: str
+    actor: str
+    facts: tuple[tuple[str, str], ...]
+    texts: tuple[str, ...]
+
+
+class LogWriter:
+    """Turns entries into lines for one reader."""
+
+    def __init__(self, language: Language, now: datetime, name_of: NameOf) -> None:
+        self._language = language
+        self._now = now
+        self._name_of = name_of
+
+    def line(
+        self, *, seq: int, kind: str, at: datetime, center: str, actor: str, data: Mapping[str, object] | None
+    ) -> LogLine:
+        """The line of an entry; ``data`` is its body as the API shows it, None where the body was purged."""
+        icon, tone = _MARKS.get(kind, ("circle", ""))
+        facts = tuple(self._facts(kind, data or {}))
+        texts = tuple(str(data[name]) for name in _TEXTS if data and data.get(name))
+        actor = "" if actor == "system" else actor
+        return LogLine(seq, word(self._language, "kind", kind), icon, tone, at, center, actor, facts, texts)
+
+    def _facts(self, kind: str, data: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        if kind == Kind.REGISTERED:
+            return
+        for name, label in _LABELS.items():
+            value = data.get(name)
+            if value is None or value in ("", []):
+                continue
+            yield translate(self._language, label), self._shown(kind, name, value)
+
+    def _shown(self, kind: str, name: str, value: object) -> str:
+        if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
+            return self._many(value, self._name_of)
+        if name in ("grade", "triggers"):
+            return self._many(value, lambda code: word(self._language, name, code))
+        if isinstance(value, bool):
+            return translate(self._language, N_("yes") if value else N_("no"))
+        if name in _INSTANTS:
+            return times.when(_instant(value), self._now, self._language)
+        if name == "due_on":
+            today = self._now.astimezone(LOCAL_ZONE).date()
+            return times.date_words(date.fromisoformat(str(value)), today, self._language)
+        return self._many(value, str)
+
+    def _many(self, value: object, shown: Callable[[str], str]) -> str:
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return joined(self._language, (shown(_name(item)) for item in value))
+        return shown(str(value))
+
+
+def _name(item: object) -> str:
+    """A member by name and role, anything else as it is."""
+    if not isinstance(item, Mapping):
+        return str(item)
+    role = item.get("role")
+    return f"{item.get('name')}（{role}）" if role else str(item.get("name"))
+
+
+def _instant(value: object) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))

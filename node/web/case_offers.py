@@ -1,0 +1,137 @@
+"""Which actions to offer on a case: those that this center, as it stands to the case now, would not be refused.
+
+The services judge again, since somebody else may have acted first; here it is only about showing no button
+in vain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from node.accounts.roles import Action, Role, allowed
+from node.web.case_actions import ACTIONS, CaseAction
+from protocol.case import RULES, CaseState, PartnerStatus
+from protocol.codes import ENDED, Status
+from protocol.entries import Kind
+from protocol.messages import InvitationKind
+
+_HOLDERS: Final[dict[Action, Kind]] = {
+    Action.accept: Kind.ACCEPTED,
+    Action.grade: Kind.GRADED,
+    Action.correct: Kind.CORRECTED,
+    Action.note: Kind.NOTED,
+    Action.mediate: Kind.MEDIATED,
+    Action.agree: Kind.AGREED,
+    Action.fail: Kind.FAILED,
+    Action.withdraw: Kind.WITHDRAWN,
+    Action.refer: Kind.REFERRED,
+    Action.close: Kind.CLOSED,
+    Action.reopen: Kind.REOPENED,
+    Action.follow_up: Kind.VISITED,
+    Action.escalate: Kind.ESCALATED,
+    Action.assign: Kind.ASSIGNED,
+    Action.return_: Kind.RETURNED,
+    Action.handoff: Kind.OFFERED,
+    Action.joint_invite: Kind.INVITED,
+    Action.joint_entry: Kind.JOINT_NOTED,
+    Action.answer: Kind.ANSWERED,
+}
+"""What the holder itself writes, and the entry that it becomes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """Where this center stands to a case.
+
+    Attributes:
+        me: this center.
+        status: the case's status.
+        holder: who holds it; None while in flight.
+        state: the whole case, where this center may read it.
+        invited: what this center is invited to, and has not answered.
+        above: whether this center stands above the holder.
+        has_parent: whether there is a center above this one.
+        has_children: whether there are centers below this one.
+    """
+
+    me: str
+    status: Status
+    holder: str | None
+    state: CaseState | None
+    invited: InvitationKind | None
+    above: bool
+    has_parent: bool
+    has_children: bool
+
+
+def offered(situation: Situation, roles: frozenset[Role]) -> list[CaseAction]:
+    """The actions to show, in the table's order."""
+    possible = frozenset(_possible(situation))
+    return [one for one in ACTIONS if one.action in possible and allowed(roles, one.action)]
+
+
+def _possible(situation: Situation) -> Iterator[Action]:
+    state = situation.state
+    if state is not None and state.holder == situation.me:
+        yield from _as_holder(situation, state)
+    else:
+        yield from _as_other(situation)
+
+
+def _as_holder(situation: Situation, state: CaseState) -> Iterator[Action]:
+    custody = state.custody
+    wanted = {
+        Action.accept: custody.accepted_by is None,
+        Action.escalate: situation.has_parent,
+        Action.assign: situation.has_children,
+        Action.return_: bool(custody.stack),
+        Action.joint_entry: state.joint,
+        Action.answer: bool(open_urges(state)),
+        Action.close: not state.missing_countersignatures(),
+    }
+    for action, kind in _HOLDERS.items():
+        rule = RULES[kind]
+        ready = not rule.accepted or custody.accepted_by is not None
+        if state.status in rule.statuses and ready and wanted.get(action, True):
+            yield action
+
+
+def _as_other(situation: Situation) -> Iterator[Action]:
+    state = situation.state
+    ended = situation.status in ENDED
+    if situation.invited is InvitationKind.JOINT:
+        yield from (Action.joint_accept, Action.joint_decline)
+    if situation.invited is InvitationKind.HANDOFF:
+        yield from (Action.handoff_accept, Action.handoff_decline)
+    if situation.above:
+        yield from (Action.view, Action.note) if state is None else (Action.note,)
+        yield from (Action.reopen,) if ended else (Action.urge,)
+    if state is None:
+        return
+    if situation.above and state.joint and not ended:
+        yield Action.lead_order
+    if situation.me in state.followers:
+        yield from _as_follower(situation.me, state)
+
+
+def _as_follower(me: str, state: CaseState) -> Iterator[Action]:
+    yield Action.note
+    if state.custody.last_sender == me and not state.ended and state.custody.accepted_by is None:
+        yield Action.recall
+    if state.ended:
+        yield Action.reopen
+    if state.status in RULES[Kind.VISITED].statuses:
+        yield Action.follow_up
+    if open_urges(state):
+        yield Action.answer
+    partner = state.partners.get(me)
+    if partner is None or partner.status is not PartnerStatus.ACCEPTED or state.ended:
+        return
+    yield Action.joint_entry
+    if state.status is Status.AGREED and partner.countersigned != state.agreement_seq:
+        yield Action.countersign
+
+
+def open_urges(state: CaseState) -> list[int]:
+    """The orders that wait for an answer, by their number in the log."""
+    return [seq for seq, urge in state.urges.items() if not urge.answered]

@@ -1,0 +1,229 @@
+"""The page of a case, and one page for each thing that can be done with it.
+
+An act's page shows its form with GET and does it with POST; what was accepted leads back to the case, what
+was refused shows the form again with everything typed and the reason, and the case as it is now.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.cases import inputs
+from node.cases.acts import FieldError, perform
+from node.cases.refusals import told
+from node.center import Center
+from node.clock import LOCAL_ZONE
+from node.errors_http import language_of
+from node.i18n import N_, Language, translate
+from node.idempotency import Attempt
+from node.invalid import Invalid
+from node.problems import Problem
+from node.unit import Unit, unit_of
+from node.web.case_actions import BY_ACT, CaseAction
+from node.web.case_choices import choices_of, first_values, gate_notice
+from node.web.case_log import LogLine, LogWriter
+from node.web.case_offers import offered
+from node.web.case_view import CaseView, read_case, situation_of
+from node.web.center import center_of
+from node.web.forms import Document, FormData, Sent, Values, errors_of, form_key, missing, read
+from node.web.refusals import refusal_text
+from node.web.rendering import render, see_other
+from node.web.session import signed_in
+from node.words import place_name
+
+router = APIRouter()
+
+SHOWN_ACTIONS = 5
+"""Buttons beside each other; the others stand in a menu."""
+
+REGISTERED = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody wants to do with a case."""
+
+    case_id: str
+    action: CaseAction
+    given: inputs.Input
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A form as it is shown: what stands in it and what is wrong with it."""
+
+    values: Values
+    errors: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+class Missing(Exception):
+    """Required fields are empty."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__(", ".join(errors))
+        self.errors = errors
+
+
+@router.get("/cases/{case_id}")
+def case_page(request: Request, case_id: str, done: str = "") -> Response:
+    """The case, as far as this center may see it."""
+    caller = signed_in(request, Action.read_cases)
+    center, language = center_of(request), language_of(request)
+    case = _read(center, case_id)
+    return render(
+        request,
+        "case.html",
+        caller=caller,
+        case=case.document,
+        log=_log(center, case, language),
+        actions=offered(situation_of(center, case), caller.roles),
+        shown_actions=SHOWN_ACTIONS,
+        requests=_requests(case, language),
+        done=BY_ACT[done].label if done in BY_ACT else N_("Register") if done == REGISTERED else "",
+    )
+
+
+@router.get("/cases/{case_id}/{act:path}")
+def act_page(request: Request, case_id: str, act: str) -> Response:
+    """The form of an act."""
+    action = _action(act)
+    caller = signed_in(request, action.action)
+    center = center_of(request)
+    case = _read(center, case_id)
+    values = {**first_values(action, case, center.clock.now().astimezone(LOCAL_ZONE)), "form": form_key()}
+    return _form(request, caller, action, case, Filled(values))
+
+
+@router.post("/cases/{case_id}/{act:path}")
+def act_sent(request: Request, case_id: str, act: str, sent: Sent) -> Response:
+    """Do the act and go back to the case, or show the form again with the reason."""
+    action = _action(act)
+    caller = signed_in(request, action.action)
+    center, language = center_of(request), language_of(request)
+    case = _read(center, case_id)
+    errors, status = {}, 422
+    try:
+        given = _given(action, case, sent, language)
+        with unit_of(center) as unit:
+            path = _once(unit, caller, Act(case_id, action, given), sent.one("form"))
+        return see_other(path)
+    except FieldError as error:
+        errors = {error.field: refusal_text(error, center, language)}
+    except Missing as error:
+        errors = error.errors
+    except Invalid as error:
+        errors = errors_of(error, action.fields, language)
+    except Problem as problem:
+        if problem.status not in (409, 422):
+            raise
+        errors, status = {"": refusal_text(problem, center, language)}, problem.status
+    values = {**sent.values(action.fields), "form": sent.one("form")}
+    return _form(request, caller, action, _read(center, case_id), Filled(values, errors, status))
+
+
+def _given(action: CaseAction, case: CaseView, sent: FormData, language: Language) -> inputs.Input:
+    """What was sent, as the act takes it.
+
+    Raises:
+        Missing: required fields are empty.
+        Invalid: the model of the act refuses a value.
+    """
+    document = read(action.fields, sent)
+    empty = missing(action.fields, document, language)
+    if empty:
+        raise Missing(empty)
+    if action.action is Action.correct:
+        document = _changes(case, document)
+        if not document["changes"]:
+            raise Missing({"": translate(language, N_("Nothing was changed."))})
+    if sent.one("epoch"):
+        document["epoch"] = sent.one("epoch")
+    try:
+        return action.model.model_validate(document)
+    except ValidationError as error:
+        raise Invalid(error.errors()) from error
+
+
+def _changes(case: CaseView, document: Document) -> Document:
+    """A correction says only what differs from what stands there now."""
+    changes = {
+        name: value for name, value in document.items() if name != "reason" and value != getattr(case.document, name)
+    }
+    return {"changes": changes, "reason": document["reason"]}
+
+
+def _once(unit: Unit, caller: Caller, act: Act, key: str) -> str:
+    """Do it once for one form, however often it was sent; says where to go then."""
+    attempt = Attempt(key or None, f"{act.case_id}/{act.action.act}", act.given.model_dump_json().encode())
+    path = f"/cases/{act.case_id}?done={act.action.act}"
+    if attempt.begin(unit.session, unit.center.clock, caller) is None:
+        perform(unit, act.case_id, act.action.act, act.given, caller.display_name)
+        attempt.answer(unit.session, path.encode())
+    return path
+
+
+def _form(request: Request, caller: Caller, action: CaseAction, case: CaseView, filled: Filled) -> Response:
+    center, language = center_of(request), language_of(request)
+    return render(
+        request,
+        "action.html",
+        caller=caller,
+        status=filled.status,
+        action=action,
+        case=case.document,
+        values=filled.values,
+        errors=filled.errors,
+        choices=choices_of(action, center, case, language),
+        notice=gate_notice(action, center, case, language),
+    )
+
+
+def _action(act: str) -> CaseAction:
+    if act not in BY_ACT:
+        raise Problem(404, N_("not-found"), N_("There is nothing at this address."))
+    return BY_ACT[act]
+
+
+def _read(center: Center, case_id: str) -> CaseView:
+    with center.database.read() as session:
+        return read_case(session, case_id, center.clock.now())
+
+
+def _log(center: Center, case: CaseView, language: Language) -> list[LogLine]:
+    """The timeline, the newest entry first."""
+    tree = center.directory.tree
+    writer = LogWriter(language, center.clock.now(), lambda code: place_name(tree.name(code)))
+    return [
+        writer.line(
+            seq=entry.seq,
+            kind=entry.kind,
+            at=entry.at,
+            center=entry.center,
+            actor=entry.actor,
+            data=entry.data,
+        )
+        for entry in reversed(case.document.log or [])
+    ]
+
+
+def _requests(case: CaseView, language: Language) -> list[dict[str, str]]:
+    """Our requests, the newest first, with the reason of a refusal in words."""
+    return [
+        {"kind": request.kind, "state": request.state, "why": _why(request.reason, language)}
+        for request in reversed(case.document.requests)
+        if request.mine
+    ]
+
+
+def _why(reason: str | None, language: Language) -> str:
+    if not reason:
+        return ""
+    message = told(reason)
+    words = reason if "{" in message else message
+    return translate(language, words)

@@ -1,0 +1,137 @@
+"""Registering a matter (登记): the short form, and back to it with everything kept when something is wrong."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.cases import inputs, service
+from node.center import Center
+from node.errors_http import language_of
+from node.i18n import N_, translate
+from node.idempotency import Attempt
+from node.invalid import Invalid
+from node.unit import unit_of
+from node.web.center import center_of
+from node.web.forms import Document, Field, Finder, FormData, Sent, Values, errors_of, form_key, missing, read
+from node.web.rendering import render, see_other
+from node.web.session import signed_in
+from node.words import words
+from protocol import entries as e
+from protocol.codes import Grade, Source
+from protocol.entries import Party
+
+router = APIRouter()
+
+PARTY_ROWS: Final = (1, 2, 3)
+"""Rows for parties on the form; more can be added by a correction."""
+
+PARTY_FIELDS: Final = ("name", "phone", "role")
+
+FIELDS: Final = (
+    Field(name="title", label=N_("In one sentence"), required=True, limit=e.TITLE_MAX),
+    Field(name="category", label=N_("Type"), kind="choice", required=True, words="category"),
+    Field(name="place", label=N_("Where"), required=True, limit=e.PLACE_MAX),
+    Field(name="occurred_at", label=N_("When"), kind="instant"),
+    Field(name="source", label=N_("Source"), kind="choice", words="source"),
+    Field(name="grade", label=N_("Risk"), kind="choice", words="grade"),
+    Field(name="description", label=N_("What happened"), kind="long", limit=e.TEXT_MAX),
+)
+
+_PARTY: Final = re.compile(r"^parties\.(\d+)\.(\w+)")
+
+LIMITS: Final = {
+    "title": e.TITLE_MAX,
+    "place": e.PLACE_MAX,
+    "name": e.NAME_MAX,
+    "phone": e.PHONE_MAX,
+    "text": e.TEXT_MAX,
+}
+
+
+@router.get("/cases/new")
+def register_form(request: Request) -> Response:
+    """The empty form."""
+    caller = signed_in(request, Action.register)
+    values: Values = {"form": form_key(), "source": Source.VISIT.value, "grade": Grade.LOW.value}
+    return _form(request, caller, values, {})
+
+
+@router.post("/cases/new")
+def register_sent(request: Request, sent: Sent) -> Response:
+    """Register the matter and show it, or show the form again with what must be changed."""
+    caller = signed_in(request, Action.register)
+    language = language_of(request)
+    document = read(FIELDS, sent)
+    parties = dict(_parties(sent))
+    errors = missing(FIELDS, document, language)
+    if not parties:
+        errors["party-1-name"] = translate(language, N_("Fill in: {field}"), field=translate(language, N_("Name")))
+    try:
+        given = inputs.RegisterInput.model_validate({**document, "parties": list(parties.values())})
+    except ValidationError as error:
+        for name, message in errors_of(Invalid(error.errors()), FIELDS, language, _finder(list(parties))).items():
+            if name or not errors:
+                errors.setdefault(name, message)
+    else:
+        return _register(center_of(request), caller, given, sent.one("form"))
+    return _form(request, caller, _typed(sent), errors)
+
+
+def _register(center: Center, caller: Caller, given: inputs.RegisterInput, key: str) -> Response:
+    """Register once for one form, however often it was sent."""
+    attempt = Attempt(key or None, "register", given.model_dump_json().encode())
+    with unit_of(center) as unit:
+        replay = attempt.begin(unit.session, center.clock, caller)
+        if replay is not None:
+            return see_other(bytes(replay.body).decode())
+        parties = tuple(Party.model_validate(party.model_dump(exclude_none=True)) for party in given.parties)
+        values = given.model_dump(exclude={"parties"})
+        state = service.register(unit, service.Registration(parties=parties, **values), caller.display_name)
+        path = f"/cases/{state.id}?done=register"
+        attempt.answer(unit.session, path.encode())
+    return see_other(path)
+
+
+def _parties(sent: FormData) -> Iterator[tuple[int, Document]]:
+    """The rows in which somebody is named, or described without a name."""
+    for row in PARTY_ROWS:
+        party: Document = {name: sent.one(f"party-{row}-{name}") for name in PARTY_FIELDS}
+        if party["name"] or party["phone"]:
+            yield row, {name: value for name, value in party.items() if value}
+
+
+def _finder(rows: list[int]) -> Finder:
+    """From a place in the API's document to the field of the form."""
+
+    def find(location: str) -> str:
+        found = _PARTY.match(location)
+        return f"party-{rows[int(found[1])]}-{found[2]}" if found else location
+
+    return find
+
+
+def _typed(sent: FormData) -> Values:
+    """Everything as it was typed."""
+    names = [f"party-{row}-{name}" for row in PARTY_ROWS for name in PARTY_FIELDS]
+    return {**sent.values(FIELDS), **{name: sent.one(name) for name in [*names, "form"]}}
+
+
+def _form(request: Request, caller: Caller, values: Values, errors: dict[str, str]) -> Response:
+    language = language_of(request)
+    return render(
+        request,
+        "register.html",
+        caller=caller,
+        status=422 if errors else 200,
+        values=values,
+        errors=errors,
+        limits=LIMITS,
+        party_rows=PARTY_ROWS,
+        choices={name: words(language, name) for name in ("category", "source", "grade", "party_role")},
+    )
