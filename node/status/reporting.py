@@ -209,8 +209,7 @@ class Reporter:
         if codes is not None:
             query = query.where(CounterRow.code.in_(codes))
         with self._center.database.read() as session:
-            kept = [row for row in session.scalars(query) if tree.is_ancestor(me, row.code)]
-        return [_row(row) for row in kept]
+            return [_row(row) for row in session.scalars(query) if tree.is_ancestor(me, row.code)]
 
 
 def _row(kept: CounterRow) -> Row:
