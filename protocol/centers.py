@@ -8,12 +8,12 @@ center can check any other's signature and seal to it.
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from protocol.codes import CenterCode, LevelName
 from protocol.errors import BadRecord
-from protocol.keys import ALGORITHM, SIGNATURE_BYTES, SigningKey, from_text, to_text, verify
-from protocol.records import Frozen, Instant
+from protocol.keys import ALGORITHM, SigningKey, from_text, to_text, verify
+from protocol.records import NO_NUL, DigestText, Frozen, Instant, Number
 
 CONTEXT = b"liandong certificate 1"
 NAME_MAX = 100
@@ -25,12 +25,12 @@ class Claims(Frozen):
     """What a certificate says; its exact text is what the issuer signs."""
 
     code: CenterCode
-    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+    name: Annotated[str, StringConstraints(pattern=NO_NUL, min_length=1, max_length=NAME_MAX)]
     level: LevelName
     parent: CenterCode | None = None
-    signing_key: Annotated[str, Field(max_length=64)]
-    sealing_key: Annotated[str, Field(max_length=64)]
-    version: Annotated[int, Field(ge=1)]
+    signing_key: DigestText
+    sealing_key: DigestText
+    version: Number
     issuer: CenterCode
     issued_at: Instant
     algorithm: str = ALGORITHM
@@ -65,14 +65,16 @@ def check(certificate: Certificate, issuer_keys: tuple[str, ...]) -> Claims:
     """Check a certificate against its issuer's keys and return its claims.
 
     Raises:
-        BadRecord: the signature is none of the issuer's, or the issuer is not the parent.
+        BadRecord: the signature is none of the issuer's, the issuer is not the parent, or the algorithm unknown.
     """
     claims = certificate.parse()
-    if claims.issuer != (claims.parent or claims.code):
+    if claims.algorithm != ALGORITHM:
+        raise BadRecord(f"certificate of {claims.code} uses an algorithm that we do not know")
+    if claims.parent == claims.code or claims.issuer != (claims.parent or claims.code):
         raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
     signature = from_text(certificate.signature)
     data = certificate.claims.encode()
-    if len(signature) != SIGNATURE_BYTES or not any(verify(key, CONTEXT, data, signature) for key in issuer_keys):
+    if not any(verify(key, CONTEXT, data, signature) for key in issuer_keys):
         raise BadRecord(f"certificate of {claims.code} does not verify")
     return claims
 
@@ -126,11 +128,14 @@ class Tree:
 
     def descendants(self, code: str) -> list[str]:
         """All centers below, parents before their children."""
-        found: list[str] = []
-        for child in self.children(code):
-            found.append(child)
-            found.extend(self.descendants(child))
-        return found
+        found: dict[str, None] = {}
+        pending = self.children(code)[::-1]
+        while pending:
+            below = pending.pop()
+            if below != code and below not in found:
+                found[below] = None
+                pending += self.children(below)[::-1]
+        return list(found)
 
     def route(self, here: str, destination: str) -> str | None:
         """The neighbour of ``here`` through which ``destination`` is reached; None where there is none."""

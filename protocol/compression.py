@@ -8,7 +8,6 @@ LEVEL = 3
 """zstd's default: old PCs must keep up, and JSON shrinks well at any level."""
 
 
-
 def compress(data: bytes) -> bytes:
     """Compress ``data``; the result names its decompressed size."""
     return zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(data)

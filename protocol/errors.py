@@ -11,6 +11,7 @@
 Bytes from outside raise only RemoteError, so that a caller who handles it has handled everything a peer can do.
 """
 
+
 class ProtocolError(Exception):
     """Base of everything the protocol raises on purpose."""
 

@@ -18,6 +18,7 @@ from protocol.errors import BadRecord
 
 ALGORITHM = "ed25519"
 SEED_BYTES = 32
+PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 DIGEST_BYTES = 32
 
@@ -41,10 +42,18 @@ class SigningKey:
 
 
 def verify(public: str, context: bytes, data: bytes, signature: bytes) -> bool:
-    """Say whether ``signature`` over ``data`` in this context was made by the key ``public``."""
+    """Say whether ``signature`` over ``data`` in this context was made by the key ``public``.
+
+    Raises:
+        BadRecord: the key is no base64.
+    """
+    key = from_text(public)
+    # libsodium reads exactly these lengths, whatever it is given.
+    if len(key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
     try:
-        bindings.crypto_sign_open(signature + context + b"\0" + data, from_text(public))
-    except (CryptoError, ValueError, TypeError):
+        bindings.crypto_sign_open(signature + context + b"\0" + data, key)
+    except CryptoError:
         return False
     return True
 
@@ -57,6 +66,8 @@ class SealingKey:
     """
 
     def __init__(self, seed: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise ValueError("a seed has 32 bytes")
         public, self._secret = bindings.crypto_box_seed_keypair(seed)
         self._public = public
         self.public = to_text(public)
@@ -69,7 +80,7 @@ class SealingKey:
         """
         try:
             return bindings.crypto_box_seal_open(sealed, self._public, self._secret)
-        except (CryptoError, ValueError, TypeError) as error:
+        except CryptoError as error:
             raise BadRecord("sealed to another key, or damaged") from error
 
 
@@ -80,11 +91,18 @@ def seal(public: str, plain: bytes, ephemeral_seed: bytes) -> bytes:
         public: the destination's sealing key.
         plain: what only the destination may read.
         ephemeral_seed: 32 fresh random bytes, never used twice.
+
+    Raises:
+        BadRecord: ``public`` is no key that anything can be sealed to.
     """
     recipient = from_text(public)
     ephemeral_public, ephemeral_secret = bindings.crypto_box_seed_keypair(ephemeral_seed)
     nonce = hashlib.blake2b(ephemeral_public + recipient, digest_size=bindings.crypto_box_NONCEBYTES).digest()
-    return bytes(ephemeral_public + bindings.crypto_box(plain, nonce, recipient, ephemeral_secret))
+    try:
+        box = bindings.crypto_box(plain, nonce, recipient, ephemeral_secret)
+    except CryptoError as error:
+        raise BadRecord("no key to seal to") from error
+    return ephemeral_public + box
 
 
 def digest(*parts: bytes) -> bytes:

@@ -11,26 +11,32 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import pydantic_core
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, StringConstraints, ValidationError
 
 from protocol.centers import Certificate
-from protocol.compression import compress, decompress
 from protocol.codes import Category, CenterCode, Grade, Status
-from protocol.entries import Kind
-from protocol.errors import BadRecord
+from protocol.compression import compress, decompress
+from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
+from protocol.errors import BadRecord, LocalError
 from protocol.keys import SealingKey, SigningKey, from_text, seal, to_text, verify
-from protocol.records import Frozen, Instant, Record
+from protocol.records import NO_NUL, Count, Frozen, Instant, Number, Record, Token
 from protocol.status import DayRow
 
 CONTEXT = b"liandong message 1"
 MESSAGE_MAX_BYTES = 96 * 1024
 """One message: a body of 32 KB, quoted twice in the worst case, and its envelope."""
+SEALED_MAX_PLAIN_BYTES = 2 * MESSAGE_MAX_BYTES + 1024
+"""What lies inside a seal: a message, quoted once more, and its signature."""
 HOPS_MAX = 16
 """A message that passed this many relays is going in circles."""
 ENTRIES_MAX_BYTES = 40 * 1024
 """Entries of one message together, unless a single one is larger."""
 CERTIFICATES_MAX = 40
 """Certificates of one message."""
+
+
+class MessageTooLarge(LocalError):
+    """The message is larger than anybody reads."""
 
 
 class Lane(StrEnum):
@@ -63,13 +69,13 @@ class Message(Frozen):
     """The CloudEvents envelope."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, Field(min_length=1, max_length=64)]
+    id: Token
     source: Annotated[str, Field(pattern=r"^/centers/[0-9]{12}$")]
-    type: Annotated[str, Field(min_length=1, max_length=100)]
+    type: Token
     time: Instant
     destination: CenterCode
     hops: Annotated[int, Field(ge=0, le=HOPS_MAX)] = 0
-    subject: Annotated[str, Field(max_length=64)] | None = None
+    subject: Token | None = None
     datacontenttype: str | None = None
     data: JsonValue = None
     data_base64: str | None = None
@@ -80,44 +86,47 @@ class Message(Frozen):
         return self.source.removeprefix("/centers/")
 
 
+NumberText = Annotated[str, StringConstraints(pattern=NO_NUL, min_length=1, max_length=100)]
+
+
 class Entries(Frozen):
     """Log entries of one case, in order, for somebody who follows it or is about to hold it."""
 
-    case_id: str
+    case_id: Token
     entries: Annotated[tuple[Record, ...], Field(min_length=1)]
 
 
 class TransferNotice(Frozen):
     """Custody is yours: you have the log up to ``seq``, whose last entry is the transfer that opened ``epoch``."""
 
-    case_id: str
-    epoch: int
-    seq: int
+    case_id: Token
+    epoch: Number
+    seq: Number
     kind: Kind
 
 
 class Refusal(Frozen):
     """A transfer can't be taken; custody goes back."""
 
-    case_id: str
-    epoch: int
-    reason: str
+    case_id: Token
+    epoch: Number
+    reason: Annotated[str, Field(max_length=REASON_MAX)]
 
 
 class CaseHeader(Frozen):
     """What the holder's ancestors may know of a high-grade, joint, overdue or supervised case: no party, no free text."""
 
-    case_id: str
-    number: str
-    display_number: str
+    case_id: Token
+    number: NumberText
+    display_number: NumberText
     category: Category
     grade: Grade
     status: Status
     origin: CenterCode
     holder: CenterCode | None = None
     in_transit_to: CenterCode | None = None
-    epoch: int
-    seq: int
+    epoch: Number
+    seq: Count
     deadline: Instant | None = None
     joint: bool = False
     supervised: bool = False
@@ -137,9 +146,9 @@ class Invitation(Frozen):
 
     kind: InvitationKind
     header: CaseHeader
-    title: str
-    place: str
-    reason: str
+    title: Annotated[str, Field(max_length=TITLE_MAX)]
+    place: Annotated[str, Field(max_length=PLACE_MAX)]
+    reason: Annotated[str, Field(max_length=REASON_MAX)]
     withdrawn: bool = False
 
 
@@ -160,10 +169,10 @@ class RequestState(StrEnum):
 class Answer(Frozen):
     """The holder's answer to a request."""
 
-    request_id: str
-    case_id: str
+    request_id: Token
+    case_id: Token
     state: RequestState
-    reason: str | None = None
+    reason: Annotated[str, StringConstraints(pattern=NO_NUL, max_length=REASON_MAX)] | None = None
     holder: CenterCode | None = None
     in_transit_to: CenterCode | None = None
 
@@ -171,7 +180,7 @@ class Answer(Frozen):
 class View(Frozen):
     """The entries sent before this are for an ancestor that broke the glass: readable until ``until``, then purged."""
 
-    case_id: str
+    case_id: Token
     until: Instant
 
 
@@ -190,14 +199,14 @@ class Days(Frozen):
 class Receipt(Frozen):
     """These messages were applied at their destination."""
 
-    ids: tuple[str, ...]
+    ids: tuple[Token, ...]
 
 
 class Undeliverable(Frozen):
     """A message could not be brought to its destination."""
 
-    message_id: str
-    reason: str
+    message_id: Token
+    reason: Annotated[str, Field(max_length=REASON_MAX)]
 
 
 class Void(Frozen):
@@ -236,8 +245,15 @@ def source_of(code: str) -> str:
 
 
 def write_message(message: Message) -> bytes:
-    """A message as one line of compact JSON."""
-    return message.model_dump_json(exclude_none=True).encode()
+    """A message as one line of compact JSON.
+
+    Raises:
+        MessageTooLarge: nobody would read it.
+    """
+    line = message.model_dump_json(exclude_none=True).encode()
+    if len(line) > MESSAGE_MAX_BYTES:
+        raise MessageTooLarge(f"{message.type} of {len(line)} bytes")
+    return line
 
 
 def read_message(line: bytes) -> Message:
@@ -249,7 +265,7 @@ def read_message(line: bytes) -> Message:
     if len(line) > MESSAGE_MAX_BYTES:
         raise BadRecord(f"message of {len(line)} bytes")
     try:
-        return Message.model_validate(pydantic_core.from_json(line))
+        return Message.model_validate(pydantic_core.from_json(line, allow_inf_nan=False))
     except ValueError as error:
         raise BadRecord("message does not parse") from error
 
@@ -258,8 +274,10 @@ def read_payload(message: Message) -> Frozen:
     """Read the payload of a message of a known type.
 
     Raises:
-        BadRecord: it does not parse.
+        BadRecord: it does not parse, or its type is unknown.
     """
+    if message.type not in PAYLOADS:
+        raise BadRecord(f"payload of unknown type {message.type}")
     try:
         return PAYLOADS[message.type].model_validate(message.data)
     except ValidationError as error:
@@ -281,9 +299,11 @@ def seal_message(message: Message, key: SigningKey, sealing_key: str, ephemeral_
         key: the source's signing key.
         sealing_key: the destination's public sealing key.
         ephemeral_seed: 32 fresh random bytes.
+
+    Raises:
+        MessageTooLarge: nobody would read it.
+        BadRecord: the destination's sealing key is none.
     """
-
-
     text = write_message(message).decode()
     signed = _Signed(message=text, signature=to_text(key.sign(CONTEXT, text.encode())))
     sealed = seal(sealing_key, compress(signed.model_dump_json().encode()), ephemeral_seed)
@@ -302,11 +322,9 @@ def open_message(outer: Message, key: SealingKey, source_keys: tuple[str, ...]) 
     """Open a sealed message and check that its source signed it for this destination.
 
     Raises:
-        BadRecord: it was sealed to another, is damaged, or is not what its envelope says.
+        RemoteError: it was sealed to another, is damaged, or is not what its envelope says.
     """
-
-
-    plain = decompress(key.open(from_text(outer.data_base64 or "")), 2 * MESSAGE_MAX_BYTES)
+    plain = decompress(key.open(from_text(outer.data_base64 or "")), SEALED_MAX_PLAIN_BYTES)
     try:
         signed = _Signed.model_validate_json(plain)
     except ValidationError as error:

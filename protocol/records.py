@@ -8,11 +8,20 @@ verify for ever, also when fields are added later. The body is tied to the head 
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
 
 from protocol.codes import CenterCode
 from protocol.errors import BadRecord, LocalError
-from protocol.keys import SIGNATURE_BYTES, SigningKey, digest, from_text, same, to_text, verify
+from protocol.keys import SigningKey, digest, from_text, same, to_text, verify
 
 BODY_MAX_BYTES = 32 * 1024
 """One body; larger things travel as attachments on the bulk lane."""
@@ -20,22 +29,45 @@ BODY_MAX_BYTES = 32 * 1024
 SALT_BYTES = 16
 ACTOR_MAX = 100
 
+NUMBER_MAX = 2**31 - 1
+"""Numbers that are counted from one: what every database's integer column holds. Nothing here ever counts so far."""
+
+Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
+Count = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
+
+Token = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
+"""An id: printable ASCII without spaces, as every database and every log takes it."""
+
+NO_NUL = r"^[^\x00]*$"
+"""Text that goes into plain columns: PostgreSQL refuses NUL, and one message must not stop a link."""
+
+DigestText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""Base64 of 32 bytes: a digest, or a public key."""
+
 
 def instant_text(instant: datetime) -> str:
     """An instant in UTC as RFC 3339 text with microseconds: the one form on the wire and in the API."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-Instant = Annotated[
-    AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC)), PlainSerializer(instant_text, when_used="json")
-]
+def _to_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("instant is before year 1 or after year 9999 in UTC") from error
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(instant_text, when_used="json")]
 """An aware instant; a time without zone is refused."""
 
 
 class Frozen(BaseModel):
-    """A value: frozen, unknown fields kept (a newer peer may send more than we know)."""
+    """A value: frozen, unknown fields kept (a newer peer may send more than we know).
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    Errors never quote the input: it may be about people, and errors are logged.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
 class Record(Frozen):
@@ -67,12 +99,12 @@ class Head(Frozen):
         body_digest: base64 of BLAKE2b(salt, body text).
     """
 
-    case_id: Annotated[str, Field(min_length=1, max_length=64)]
-    epoch: Annotated[int, Field(ge=1)]
+    case_id: Token
+    epoch: Number
     kind: Annotated[str, Field(min_length=1, max_length=40)]
     at: Instant
     center: CenterCode
-    actor: Annotated[str, Field(max_length=ACTOR_MAX)]
+    actor: Annotated[str, StringConstraints(pattern=NO_NUL, max_length=ACTOR_MAX)]
     body_digest: Annotated[str, Field(max_length=64)]
 
 
@@ -83,7 +115,9 @@ class BodyTooLarge(LocalError):
     """The body is larger than 32 KB."""
 
 
-def make_record(key: SigningKey, context: bytes, head: HeadType, body: BaseModel, salt: bytes) -> tuple[Record, HeadType]:
+def make_record(
+    key: SigningKey, context: bytes, head: HeadType, body: BaseModel, salt: bytes
+) -> tuple[Record, HeadType]:
     """Sign a head over its body.
 
     Args:
@@ -126,7 +160,7 @@ def check_signature(record: Record, context: bytes, public_keys: tuple[str, ...]
     """
     signature = from_text(record.signature)
     data = record.head.encode()
-    if len(signature) != SIGNATURE_BYTES or not any(verify(public, context, data, signature) for public in public_keys):
+    if not any(verify(public, context, data, signature) for public in public_keys):
         raise BadRecord("signature does not verify")
 
 
@@ -141,6 +175,7 @@ def check_body(record: Record, head: Head) -> str:
     raw = record.body.encode()
     if len(raw) > BODY_MAX_BYTES:
         raise BadRecord("body is larger than 32 KB")
-    if not same(digest(from_text(record.salt), raw), from_text(head.body_digest)):
+    salt = from_text(record.salt)
+    if len(salt) != SALT_BYTES or not same(digest(salt, raw), from_text(head.body_digest)):
         raise BadRecord("body does not match its digest")
     return record.body

@@ -27,7 +27,7 @@ from protocol.compression import compress, decompress
 from protocol.errors import BadFrame
 from protocol.keys import SIGNATURE_BYTES, SigningKey, digest, from_text, same, to_text, verify
 from protocol.messages import Lane
-from protocol.records import Frozen, Instant
+from protocol.records import Count, DigestText, Frozen, Instant, Number, Token
 
 CONTEXT = b"liandong frame 1"
 MAGIC = b"LD"
@@ -37,7 +37,9 @@ FRAME_MAX_BYTES = 256 * 1024
 """Payload of one frame, compressed: more in flight can hang a half-open socket."""
 FRAME_MAX_PLAIN_BYTES = 1024 * 1024
 """Payload of one frame, decompressed: bounds the memory that a peer can make us use."""
-HEADER_MAX_BYTES = 16 * 1024
+HEADER_MAX_BYTES = 32 * 1024
+"""A HELLO with the longest chain of the largest certificates."""
+VERSIONS_MAX = 16
 _PREFIX = struct.Struct(">2sBBH")
 
 ORIGIN = b"\0" * 32
@@ -58,20 +60,20 @@ class Header(Frozen):
 
     sender: CenterCode
     receiver: CenterCode
-    session: Annotated[str, Field(min_length=1, max_length=64)]
+    session: Token
 
 
 class OutPosition(Frozen):
     """What the sender has offered on a lane."""
 
-    seq: Annotated[int, Field(ge=0)]
-    digest: Annotated[str, Field(max_length=64)]
+    seq: Count
+    digest: DigestText
 
 
 class InPosition(OutPosition):
     """What the sender has applied on a lane, and of which incarnation of the peer."""
 
-    incarnation: Annotated[str, Field(max_length=64)] | None = None
+    incarnation: Token | None = None
 
 
 class LanePositions(Frozen):
@@ -84,9 +86,9 @@ class LanePositions(Frozen):
 class Hello(Header):
     """The first frame of a session, in both directions."""
 
-    answering: str | None = None
-    incarnation: Annotated[str, Field(min_length=1, max_length=64)]
-    protocol_versions: tuple[int, ...] = (PROTOCOL_VERSION,)
+    answering: Token | None = None
+    incarnation: Token
+    protocol_versions: Annotated[tuple[int, ...], Field(max_length=VERSIONS_MAX)] = (PROTOCOL_VERSION,)
     software: Annotated[str, Field(max_length=40)] = ""
     clock: Instant
     lanes: dict[Lane, LanePositions]
@@ -97,28 +99,28 @@ class Data(Header):
     """Consecutive messages of one lane; ``before`` and ``digest`` are the chain before the first and after the last."""
 
     lane: Lane
-    incarnation: Annotated[str, Field(min_length=1, max_length=64)]
-    first: Annotated[int, Field(ge=1)]
-    last: Annotated[int, Field(ge=1)]
-    before: Annotated[str, Field(max_length=64)]
-    digest: Annotated[str, Field(max_length=64)]
-    payload_digest: Annotated[str, Field(max_length=64)]
+    incarnation: Token
+    first: Number
+    last: Number
+    before: DigestText
+    digest: DigestText
+    payload_digest: DigestText
 
 
 class Ack(Header):
     """The sender's database holds everything up to ``seq``; ``gap`` asks to go on from there. Also the sign of life."""
 
     lane: Lane
-    incarnation: Annotated[str, Field(max_length=64)] | None = None
-    seq: Annotated[int, Field(ge=0)]
-    digest: Annotated[str, Field(max_length=64)]
+    incarnation: Token | None = None
+    seq: Count
+    digest: DigestText
     gap: bool = False
 
 
 class StatusFrame(Header):
     """A last-value snapshot of counters; losing one is harmless."""
 
-    payload_digest: Annotated[str, Field(max_length=64)]
+    payload_digest: DigestText
 
 
 _KINDS: dict[FrameKind, type[Header]] = {
@@ -170,12 +172,10 @@ def read_frame(data: bytes) -> Frame:
         header = _KINDS[FrameKind(kind)].model_validate_json(data[_PREFIX.size : end])
     except ValueError as error:
         raise BadFrame("header does not parse") from error
-    return Frame(
-        header=header,
-        signed=data[:end],
-        signature=data[end : end + SIGNATURE_BYTES],
-        payload=data[end + SIGNATURE_BYTES :],
-    )
+    payload = data[end + SIGNATURE_BYTES :]
+    if payload and not isinstance(header, Data | StatusFrame):
+        raise BadFrame("bytes that nobody signed")
+    return Frame(header=header, signed=data[:end], signature=data[end : end + SIGNATURE_BYTES], payload=payload)
 
 
 def verify_frame(frame: Frame, public_keys: tuple[str, ...]) -> None:
@@ -186,8 +186,9 @@ def verify_frame(frame: Frame, public_keys: tuple[str, ...]) -> None:
     """
     if not any(verify(public, CONTEXT, frame.signed, frame.signature) for public in public_keys):
         raise BadFrame("signature does not verify")
-    expected = getattr(frame.header, "payload_digest", None)
-    if expected is not None and not same(digest(frame.payload), from_text(expected)):
+    if isinstance(frame.header, Data | StatusFrame) and not same(
+        digest(frame.payload), from_text(frame.header.payload_digest)
+    ):
         raise BadFrame("payload does not match its digest")
 
 
@@ -197,12 +198,14 @@ def pack(messages: Sequence[bytes], budget: int = FRAME_MAX_BYTES) -> tuple[int,
     Returns:
         How many were packed, and the payload.
     """
+    assert messages
+    limit = min(budget, FRAME_MAX_BYTES)
     count = _fitting(messages)
     while True:
         payload = compress(b"\n".join(messages[:count]))
-        if len(payload) <= min(budget, FRAME_MAX_BYTES) or count == 1:
+        if len(payload) <= limit or count == 1:
             return count, payload
-        count = max(1, count * budget // len(payload) - 1)
+        count = max(1, count * limit // len(payload) - 1)
 
 
 def _fitting(messages: Sequence[bytes]) -> int:
@@ -241,8 +244,10 @@ def chain(before: bytes, messages: Iterable[bytes]) -> list[bytes]:
 
 
 def pack_status(document: bytes) -> tuple[str, bytes]:
-    """Compress a status document; returns the payload's digest and the payload."""
+    """Compress a status document of at most FRAME_MAX_PLAIN_BYTES; returns the payload's digest and the payload."""
+    assert len(document) <= FRAME_MAX_PLAIN_BYTES
     payload = compress(document)
+    assert len(payload) <= FRAME_MAX_BYTES
     return to_text(digest(payload)), payload
 
 
@@ -253,5 +258,3 @@ def unpack_status(payload: bytes) -> bytes:
         BadFrame: damaged or too large.
     """
     return decompress(payload, FRAME_MAX_PLAIN_BYTES)
-
-

@@ -107,7 +107,7 @@ class World:
         self.sessions = 0
         self.sides: dict[str, Side] = {}
         for name in CODES:
-            store = Store(incarnation=f"incarnation of {name}")
+            store = Store(incarnation=f"incarnation-of-{name}")
             self.sides[name] = Side(name, store, self._link(name, store))
             self.connect(name)
 
@@ -127,7 +127,7 @@ class World:
         """The wire is there, with a fresh session."""
         self.sessions += 1
         side = self.sides[name]
-        self._perform(side, side.link.wire_up(f"{name} {self.sessions}", self.now))
+        self._perform(side, side.link.wire_up(f"{name}-{self.sessions}", self.now))
 
     def disconnect(self, name: str) -> None:
         """The wire is gone; what it carries may still arrive, also much later."""

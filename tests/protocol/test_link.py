@@ -48,7 +48,7 @@ from protocol.wire import (
 from tests.protocol.adversary import World
 
 ME, PEER = "532923102000", "532923102201"
-MINE, THEIRS = "incarnation of mine", "incarnation of theirs"
+MINE, THEIRS = "mine", "theirs"
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 CASE, BULK = Lane.CASE, Lane.BULK
 FULL_FRAME = WINDOW_BYTES // 2
@@ -220,7 +220,7 @@ def test_an_unanswered_hello_is_repeated_with_growing_patience() -> None:
 def test_a_hello_that_does_not_know_our_session_is_answered_but_not_believed() -> None:
     link = new_link()
     link.wire_up("S", 0.0)
-    for answering in (None, "an earlier session of ours"):
+    for answering in (None, "an-earlier-session"):
         assert link.on_hello(hello(answering, offered=at(3)), 0.0) == [SendHello("P")]
     assert state(link) is State.GREETING
 
@@ -265,7 +265,7 @@ def test_a_peer_that_was_restarted_is_greeted_under_a_new_session() -> None:
 def test_a_hello_from_the_past_never_stops_a_link() -> None:
     record = LaneRecord(last=5, offered=at(5), acked=at(5), applied=at(5), peer_incarnation=THEIRS)
     link, _ = linked(record)
-    old = hello("S", "an old session", offered=at(1), applied=at(1))
+    old = hello("S", "an-old-session", offered=at(1), applied=at(1))
     link.on_hello(old, 60.0)
     link.on_hello(old, 60.0)
     assert state(link) is State.GREETING
@@ -392,7 +392,7 @@ KNOWN = LaneRecord(last=5, offered=at(5), acked=at(3), applied=at(4), peer_incar
         pytest.param(hello(offered=at(3), applied=at(3)), StopReason.PEER_RESTORED, id="it offered less than we hold"),
         pytest.param(hello(offered=at(4), applied=at(2)), StopReason.PEER_RESTORED, id="it holds less than it said"),
         pytest.param(
-            hello(offered=at(4), applied=at(3), incarnation="a new one"),
+            hello(offered=at(4), applied=at(3), incarnation="a-new-one"),
             StopReason.PEER_RESTORED,
             id="it has a new incarnation",
         ),
@@ -400,7 +400,7 @@ KNOWN = LaneRecord(last=5, offered=at(5), acked=at(3), applied=at(4), peer_incar
             hello(offered=at(4), applied=at(6)), StopReason.SELF_RESTORED, id="it holds what we never offered"
         ),
         pytest.param(
-            hello(offered=at(4), applied=at(3), of="an earlier incarnation of ours"),
+            hello(offered=at(4), applied=at(3), of="earlier-of-ours"),
             StopReason.SELF_RESTORED,
             id="it holds messages of an incarnation that we are not",
         ),
@@ -445,8 +445,8 @@ def test_positions_that_fit_do_not_stop_the_link() -> None:
 def test_a_new_incarnation_of_a_peer_that_never_sent_anything_is_welcome() -> None:
     link, _ = linked()
     link.on_hello(hello(None, "P2"), 9.0)
-    link.on_hello(hello("S.1", "P2", incarnation="a new one"), 9.0)
-    assert link.peer_incarnation(CASE) == "a new one"
+    link.on_hello(hello("S.1", "P2", incarnation="a-new-one"), 9.0)
+    assert link.peer_incarnation(CASE) == "a-new-one"
     assert link.on_data(*data(1, 1, session="P2"), 9.0) == [], "messages of the old incarnation do not count"
 
 
@@ -616,8 +616,8 @@ def test_a_gap_that_was_filled_meanwhile_changes_nothing() -> None:
 
 def test_acks_of_other_sessions_and_incarnations_are_ignored() -> None:
     link = sending(3)
-    assert link.on_ack(ack(at(2), session="an earlier one"), 0.1) == []
-    assert link.on_ack(ack(at(2), of="another incarnation"), 0.1) == []
+    assert link.on_ack(ack(at(2), session="an-earlier-one"), 0.1) == []
+    assert link.on_ack(ack(at(2), of="another-incarnation"), 0.1) == []
     assert link.acked(CASE) == START
 
 
@@ -805,4 +805,4 @@ def test_a_frame_that_contradicts_what_we_hold_stops_the_link() -> None:
 
 def test_frames_of_an_earlier_session_are_ignored() -> None:
     link, _ = linked()
-    assert link.on_data(*data(1, 1, session="an earlier one"), 0.1) == []
+    assert link.on_data(*data(1, 1, session="an-earlier-one"), 0.1) == []
