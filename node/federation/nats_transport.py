@@ -156,13 +156,7 @@ class NatsTransport:
         client, wire = self._live()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await self._written(client, wire)
-        # Not cancelled while the connection lives: a PONG for a cancelled flush kills nats-py's read loop.
-        probe = asyncio.create_task(client.flush(timeout=24 * 3600))
-        self._probes.add(probe)
-        probe.add_done_callback(self._probes.discard)
-        await asyncio.wait([probe])
-        if probe.cancelled() or probe.exception() is not None or not self._connected:
+        if not await self._answered(client, wire):
             raise TransportDown(self._last_error or "not connected")
         return loop.time() - began
 
@@ -254,16 +248,26 @@ class NatsTransport:
         self._last_error = None
         for subject in self._subjects:
             await client.subscribe(subject, cb=self._on_message, pending_bytes_limit=MAX_UNREAD)
-        await self._written(client, wire)
         # The answer comes after all that the subscriptions may have caused, refusals included.
-        await client.flush(timeout=24 * 3600)
+        if not await self._answered(client, wire):
+            raise ConnectionResetError
 
-    @staticmethod
-    async def _written(client: Client, wire: Wire) -> None:
-        """Wait until nats-py's flusher has taken everything; a PING, written at once, would overtake it."""
+    async def _answered(self, client: Client, wire: Wire) -> bool:
+        """Wait until the broker has taken all that was sent before; return false if the connection ends first."""
         await asyncio.sleep(0)
+        # nats-py writes a PING at once, past what its flusher has not taken yet.
         while client.pending_data_size > 0 and not wire.gone.is_set():  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
+        # Never cancelled while the connection lives: a PONG for a cancelled flush ends nats-py's read loop.
+        probe = asyncio.create_task(client.flush(timeout=24 * 3600))
+        self._probes.add(probe)
+        probe.add_done_callback(self._probes.discard)
+        gone = asyncio.create_task(wire.gone.wait())
+        try:
+            await asyncio.wait([probe, gone], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        return probe.done() and not probe.cancelled() and probe.exception() is None and not wire.gone.is_set()
 
     async def _watch(self, wire: Wire) -> None:
         """Return when the connection is gone.

@@ -307,8 +307,11 @@ asyncio.run(live())
         process.kill()
 
         async def scene() -> None:
-            async with asyncio.timeout(5):
-                await orphan.wait()
+            try:
+                async with asyncio.timeout(5):
+                    await orphan.wait()
+            finally:
+                await orphan.stop(1)
 
         asyncio.run(scene())
 

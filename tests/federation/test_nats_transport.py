@@ -282,6 +282,23 @@ def test_a_frozen_broker_is_left_and_met_again(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_an_attempt_that_hangs_can_be_given_up_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with town(tmp_path) as here:
+            assert here.broker.pid is not None
+            os.kill(here.broker.pid, signal.SIGSTOP)
+            anna = Listener(here.transport(here.keys.children[ANNA][0], ANNA))
+            await anna.start(f"dn.{ANNA}")
+            await asyncio.sleep(0.1)  # the kernel has taken the connection, the broker says nothing
+            os.kill(here.broker.pid, signal.SIGKILL)
+            began = time.monotonic()
+            await anna.transport.rebuild()
+            await anna.connected()
+            assert time.monotonic() - began < 2.0
+
+    asyncio.run(scene())
+
+
 def test_a_wire_that_its_owner_gives_up_is_made_anew_at_once(tmp_path: Path) -> None:
     async def scene() -> None:
         async with town(tmp_path) as here:
