@@ -1,8 +1,8 @@
 """Center certificates: who a center is, signed by its parent, chained up to the root.
 
-A certificate says which keys speak for a code, under which parent, in which version; the highest version wins. A revocation
-is a certificate of the next version with ``revoked`` set. Certificates travel through the whole federation, so that any
-center can check any other's signature and seal to it.
+A certificate says which keys speak for a code, under which parent, in which version; the highest version wins. A
+revocation is a certificate of the next version with ``revoked`` set. Certificates travel through the whole
+federation, so that any center can check any other's signature and seal to it.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Codes of the field: centers, levels, categories, grades, sources, roles of parties.
 
-Center codes are the 12-digit statistical division codes of the National Bureau of Statistics (统计用区划代码): six digits
-county, three township, three village. The level and the parent of a center stand in its certificate; the prefix is only
-the default, since development zones have codes without a real parent.
+Center codes are the 12-digit statistical division codes of the National Bureau of Statistics (统计用区划代码):
+six digits county, three township, three village. The level and the parent of a center stand in its certificate; the
+prefix is only the default, since development zones have codes without a real parent.
 """
 
 from enum import StrEnum

@@ -1,7 +1,8 @@
 """Signatures (Ed25519), digests (BLAKE2b) and sealing (X25519 sealed boxes), all through libsodium.
 
-Nothing here draws a random number: seeds come in as arguments. Every signature is bound to what it signs by a context, so
-that a signature over an entry can never pass as one over a frame. Texts carry keys and signatures in base64.
+Nothing here draws a random number: seeds come in as arguments. Every signature is bound to what it signs by a
+context, so that a signature over an entry can never pass as one over a frame. Texts carry keys and signatures in
+base64.
 
 The algorithm id (``ALGORITHM``) stands in certificates, which leaves room for SM2/SM3.
 """

@@ -1,8 +1,9 @@
 """What one center says to another: CloudEvents 1.0 in JSON.
 
-A message is one line of compact JSON; any CloudEvents SDK reads an unsealed one. Beside the standard attributes there are two
-extensions: ``destination`` (the center it is for) and ``hops`` (relays passed so far). A message for somebody beyond the
-neighbour is signed by its source, compressed and sealed to its destination: the relay sees ``SEALED``, the route and a size.
+A message is one line of compact JSON; any CloudEvents SDK reads an unsealed one. Beside the standard attributes
+there are two extensions: ``destination`` (the center it is for) and ``hops`` (relays passed so far). A message for
+somebody beyond the neighbour is signed by its source, compressed and sealed to its destination: the relay sees
+``SEALED``, the route and a size.
 
 Unknown types are no error here: whoever receives one parks it and replays it after an upgrade.
 """
@@ -114,7 +115,7 @@ class Refusal(Frozen):
 
 
 class CaseHeader(Frozen):
-    """What the holder's ancestors may know of a high-grade, joint, overdue or supervised case: no party, no free text."""
+    """What the holder's ancestors may know of a high-grade, joint, overdue or supervised case: no parties, no text."""
 
     case_id: Token
     number: NumberText

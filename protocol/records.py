@@ -1,8 +1,9 @@
 """Signed records: a signed head and a separable body.
 
-A log entry and a request have the same shape. The head is kept and sent as the exact text that was signed, so that heads
-verify for ever, also when fields are added later. The body is tied to the head by a salted digest and can be removed
-(purged, redacted) without touching the head; the salt keeps short bodies from being guessed from their digest.
+A log entry and a request have the same shape. The head is kept and sent as the exact text that was signed, so that
+heads verify for ever, also when fields are added later. The body is tied to the head by a salted digest and can be
+removed (purged, redacted) without touching the head; the salt keeps short bodies from being guessed from their
+digest.
 """
 
 from datetime import UTC, datetime

@@ -9,8 +9,8 @@
     6+n     64     Ed25519 signature of the sender over everything before it
     70+n    ...    payload (DATA, STATUS), zstd; its digest stands in the header
 
-The signature is checked before anything is decompressed. Messages of a DATA frame are lines of JSON, so that the digest chain
-runs over exactly the bytes that the sender's outbox holds.
+The signature is checked before anything is decompressed. Messages of a DATA frame are lines of JSON, so that the
+digest chain runs over exactly the bytes that the sender's outbox holds.
 """
 
 import struct
