@@ -122,6 +122,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_identity")),
     )
     op.create_table(
+        "inbox",
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("lane", sa.String(), nullable=False),
+        sa.Column("applied_seq", sa.Integer(), nullable=False),
+        sa.Column("applied_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("peer_incarnation", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_inbox")),
+    )
+    op.create_table(
         "lanes",
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -130,9 +139,6 @@ def upgrade() -> None:
         sa.Column("offered_digest", sa.LargeBinary(), nullable=False),
         sa.Column("acked_seq", sa.Integer(), nullable=False),
         sa.Column("acked_digest", sa.LargeBinary(), nullable=False),
-        sa.Column("applied_seq", sa.Integer(), nullable=False),
-        sa.Column("applied_digest", sa.LargeBinary(), nullable=False),
-        sa.Column("peer_incarnation", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_lanes")),
     )
     op.create_table(
@@ -295,6 +301,7 @@ def downgrade() -> None:
     op.drop_table("numbers")
     op.drop_table("links")
     op.drop_table("lanes")
+    op.drop_table("inbox")
     op.drop_table("identity")
     with op.batch_alter_table("idempotency", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_created_at"))

@@ -1,0 +1,222 @@
+"""``liandong``: how the commands are called.
+
+What they do is in ``node.commands``, loaded when one is called, so that ``liandong serve`` carries nothing that only
+other commands need.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from node.accounts.roles import Role
+from node.commands.terminal import choose, complain, language, language_of, word
+from node.db import DatabaseUnavailable
+from node.i18n import N_
+from node.logs import setup_command_logs
+from node.problems import Problem
+from node.trouble import DatabaseTrouble, Trouble
+
+_ = word  # help texts are translated when they are defined
+
+EXIT_CODES = N_(
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 settings; 4 database; 5 port taken; 6 broker; "
+    "7 enrolment refused; 8 no answer from a running center; 130 interrupted."
+)
+
+
+class Commands(TyperGroup):
+    """Turns trouble into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - typer's context has no public type to override with
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Trouble as trouble:
+            complain(trouble.text(language()))
+            raise typer.Exit(trouble.exit_code) from trouble
+        except DatabaseUnavailable as error:
+            complain(word(N_("The database can't be used: {reason}."), reason=str(error)))
+            raise typer.Exit(DatabaseTrouble.exit_code) from error
+        except Problem as problem:
+            complain(str(problem.document(language())["detail"]))
+            raise typer.Exit(1) from problem
+
+
+app = typer.Typer(
+    cls=Commands,
+    help=_(N_("Liandong links village, township and county mediation centers into one federation.")),
+    epilog=_(EXIT_CODES),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+users = typer.Typer(
+    help=_(N_("Accounts of this center.")), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+app.add_typer(users, name="user")
+
+Directory = Annotated[
+    Path, typer.Option("--dir", "-d", envvar="LIANDONG_DIR", help=_(N_("The center's data directory.")))
+]
+Json = Annotated[bool, typer.Option("--json", help=_(N_("Print JSON.")))]
+Name = Annotated[str | None, typer.Option(help=_(N_("The center's name; by default that of the shipped divisions.")))]
+LevelName = Annotated[str | None, typer.Option(help=_(N_("Its level: county, township, village.")))]
+Host = Annotated[str, typer.Option(help=_(N_("Address that the pages and the API listen on.")))]
+Port = Annotated[int, typer.Option(min=1, max=65535, help=_(N_("TCP port of the pages and the API.")))]
+DatabaseUrl = Annotated[
+    str | None, typer.Option(help=_(N_("PostgreSQL: postgresql+psycopg://user@host/name; by default an SQLite file.")))
+]
+BrokerHost = Annotated[
+    str | None, typer.Option(help=_(N_("Address that our broker listens on; outside loopback: TLS.")))
+]
+BrokerPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help=_(N_("TCP port of our broker; a center with children needs one.")))
+]
+BrokerNames = Annotated[
+    list[str] | None, typer.Option("--broker-name", help=_(N_("Name or address by which children reach our broker.")))
+]
+BrokerUrl = Annotated[str | None, typer.Option(help=_(N_("URL of a NATS server that others run, instead of our own.")))]
+
+HERE = Path()
+
+
+@app.callback()
+def root(
+    lang: Annotated[
+        str | None, typer.Option(help=_(N_("Language of the messages: zh-CN or en; by default LANG's.")))
+    ] = None,
+) -> None:
+    """Choose the language; keep quiet about what goes well."""
+    setup_command_logs()
+    if lang is not None:
+        choose(language_of({}, ["--lang", lang]))
+
+
+@app.command(help=_(N_("Make the root of a federation in an empty directory.")))
+def init(
+    code: Annotated[str, typer.Argument(help=_(N_("Division code of the center, 12 digits.")))],
+    directory: Directory = HERE,
+    name: Name = None,
+    level: LevelName = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8100,
+    database_url: DatabaseUrl = None,
+    broker_host: BrokerHost = None,
+    broker_port: BrokerPort = None,
+    broker_names: BrokerNames = None,
+    broker_url: BrokerUrl = None,
+) -> None:
+    from node.commands.federating import broker_options, run_init
+
+    broker = broker_options(directory, host=broker_host, port=broker_port, names=broker_names or [], url=broker_url)
+    run_init(directory, code, name=name, level=level, host=host, port=port, database_url=database_url, broker=broker)
+
+
+@app.command(help=_(N_("Enrol a child and write its join file. Works while the center runs.")))
+def enroll(
+    code: Annotated[str, typer.Argument(help=_(N_("Division code of the child, 12 digits.")))],
+    directory: Directory = HERE,
+    name: Name = None,
+    level: LevelName = None,
+    out: Annotated[
+        Path | None, typer.Option(help=_(N_("Where to write the join file; join-CODE.json by default.")))
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help=_(N_("Enrol it anew: new keys, the old ones are cut off.")))
+    ] = False,
+) -> None:
+    from node.commands.federating import run_enroll
+
+    run_enroll(directory, code, name=name, level=level, out=out, again=again)
+
+
+@app.command(help=_(N_("Cut a child off. What waits for it comes back.")))
+def revoke(
+    code: Annotated[str, typer.Argument(help=_(N_("Division code of the child, 12 digits.")))],
+    directory: Directory = HERE,
+    reason: Annotated[str | None, typer.Option(help=_(N_("Stands in the log of the cases that come back.")))] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=_(N_("Do not ask.")))] = False,
+) -> None:
+    from node.commands.federating import run_revoke
+
+    run_revoke(directory, code, reason=reason, sure=yes)
+
+
+@app.command(help=_(N_("Make a center of a join file in an empty directory.")))
+def join(
+    file: Annotated[Path, typer.Argument(help=_(N_("The join file that the parent wrote.")))],
+    directory: Directory = HERE,
+    host: Host = "127.0.0.1",
+    port: Port = 8100,
+    database_url: DatabaseUrl = None,
+    parent_url: Annotated[
+        str | None, typer.Option(help=_(N_("Where the parent's broker is, if not as the file says.")))
+    ] = None,
+    broker_host: BrokerHost = None,
+    broker_port: BrokerPort = None,
+    broker_names: BrokerNames = None,
+    broker_url: BrokerUrl = None,
+) -> None:
+    from node.commands.federating import broker_options, run_join
+
+    broker = broker_options(directory, host=broker_host, port=broker_port, names=broker_names or [], url=broker_url)
+    run_join(file, directory, host=host, port=port, database_url=database_url, broker=broker, parent_url=parent_url)
+
+
+@app.command(help=_(N_("Run the center until it is told to stop (Ctrl-C, SIGTERM).")))
+def serve(directory: Directory = HERE) -> None:
+    from node.commands.serving import serve as run
+
+    run(directory)
+
+
+@users.command("add", help=_(N_("Create an account. The password is asked for, unless an option says otherwise.")))
+def user_add(
+    username: Annotated[str, typer.Argument(help=_(N_("User name.")))],
+    role: Annotated[list[Role], typer.Option("--role", "-r", help=_(N_("Role; may be given several times.")))],
+    directory: Directory = HERE,
+    display_name: Annotated[
+        str | None, typer.Option("--name", help=_(N_("The person's name, as it stands in the log.")))
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
+    ] = False,
+    generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
+) -> None:
+    from node.commands.users import add
+
+    add(directory, username, roles=role, display_name=display_name, from_stdin=password_stdin, generate=generate)
+
+
+@users.command("list", help=_(N_("Show all accounts.")))
+def user_list(directory: Directory = HERE, as_json: Json = False) -> None:
+    from node.commands.users import list_all
+
+    list_all(directory, as_json=as_json)
+
+
+@users.command("disable", help=_(N_("Lock an account and sign it out.")))
+def user_disable(
+    username: Annotated[str, typer.Argument(help=_(N_("User name.")))], directory: Directory = HERE
+) -> None:
+    from node.commands.users import disable
+
+    disable(directory, username)
+
+
+@users.command("password", help=_(N_("Give an account a new password and sign it out.")))
+def user_password(
+    username: Annotated[str, typer.Argument(help=_(N_("User name.")))],
+    directory: Directory = HERE,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
+    ] = False,
+    generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
+) -> None:
+    from node.commands.users import set_password
+
+    set_password(directory, username, from_stdin=password_stdin, generate=generate)
