@@ -32,9 +32,9 @@ Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 MAX_PAYLOAD = 1024 * 1024
 """Bytes of one frame with room to spare: frames are at most 256 KB and a header."""
 
-MAX_PENDING = 8 * 1024 * 1024
-"""Bytes that the broker keeps for one slow listener; a link's window is smaller. Beyond it the listener is
-cut off."""
+MAX_PENDING = 64 * 1024 * 1024
+"""Bytes that the broker keeps for one slow listener; beyond it the listener is cut off. The hub hears all children at
+once: after an outage 150 of them send a window of 256 KB each."""
 
 MAX_CONTROL_LINE = 2048
 """Bytes of one protocol line; the longest is a client's CONNECT, about 500."""
@@ -43,8 +43,7 @@ MAX_SUBSCRIPTIONS = 8
 """Of one connection; the hub needs three."""
 
 WRITE_DEADLINE = "120s"
-"""How long the broker tries to hand over what it has for a listener. A window of 1 MB takes that long at 64
-kbit/s."""
+"""How long the broker tries to hand over what it has for a listener. A window takes half a minute at 64 kbit/s."""
 
 PING_INTERVAL = "30s"
 PING_MAX = 5

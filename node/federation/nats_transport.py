@@ -43,11 +43,11 @@ from node.federation.nkey import public_of
 from node.federation.patience import Patience
 from node.federation.transport import OnFrame, OnState, TransportDown
 
-MAX_BACKLOG = 8 * 1024 * 1024
-"""Bytes that may wait for the socket. The link's window is smaller; this only keeps a stalled wire from
-eating memory."""
+MAX_BACKLOG = 64 * 1024 * 1024
+"""Bytes that may wait for the socket. The windows of all links of a town are less; this only keeps a stalled wire
+from eating memory."""
 
-MAX_UNREAD = 8 * 1024 * 1024
+MAX_UNREAD = 64 * 1024 * 1024
 """Bytes that may wait for `on_frame`; more are dropped, and the link asks again."""
 
 PROGRESS_BYTES = 1024
