@@ -47,8 +47,16 @@ def translate(language: Language, msgid: str, /, **places: object) -> str:
 
 
 def translate_plural(language: Language, singular: str, plural: str, n: int, /, **places: object) -> str:
-    """The text for ``n`` things (gettext's ``ngettext``); ``{n}`` is filled with the number."""
-    return _filled(language, _catalog(language).ngettext(singular, plural, n), {"n": n, **places})
+    """The text for ``n`` things (gettext's ``ngettext``); ``{n}`` is filled with the number.
+
+    The two forms stand in the catalog together where this call names them, or each by itself where they were marked
+    with ``N_`` elsewhere.
+    """
+    catalog = _catalog(language)
+    text = catalog.ngettext(singular, plural, n)
+    if text in (singular, plural):
+        text = catalog.gettext(text)
+    return _filled(language, text, {"n": n, **places})
 
 
 def joined(language: Language, parts: Iterable[object]) -> str:

@@ -94,7 +94,7 @@ ACTIONS: Final = (
         icon="messages",
         fields=(
             Field(name="held_at", label=N_("Held at"), kind="instant", required=True),
-            Field(name="place", label=N_("Where"), required=True, limit=e.PLACE_MAX),
+            Field(name="place", label=N_("Place"), required=True, limit=e.PLACE_MAX),
             Field(
                 name="mediators",
                 label=N_("Mediators"),

@@ -9,6 +9,7 @@ from node.clock import LOCAL_ZONE
 from node.i18n import N_, Language, joined, translate
 from node.web import times
 from node.words import word
+from protocol.codes import PartyRole
 from protocol.entries import Kind
 
 Tone = Literal["", "move", "warned", "bad", "good"]
@@ -59,7 +60,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "grade": N_("Risk"),
     "triggers": N_("Triggers"),
     "held_at": N_("Held at"),
-    "place": N_("Where"),
+    "place": N_("Place"),
     "mediators": N_("Mediators"),
     "members": N_("Members"),
     "method": N_("How"),
@@ -76,14 +77,20 @@ _LABELS: Final[Mapping[str, str]] = {
     "until": N_("Until"),
     "urge_seq": N_("On entry"),
     "agreement_seq": N_("On entry"),
+    "title": N_("In one sentence"),
+    "category": N_("Type"),
+    "source": N_("Source"),
+    "description": N_("What happened"),
+    "parties": N_("Parties"),
     "into": N_("Into"),
     "display_number": N_("Number"),
     "old_number": N_("Old number"),
 }
 """What stands with its label, in this order; the texts below stand for themselves."""
 
-_TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason", "description")
+_TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason")
 
+_PARTY_ROLES: Final = frozenset(PartyRole)
 _CENTERS: Final = frozenset({"to", "by", "partners"})
 _INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "until"})
 
@@ -136,6 +143,9 @@ class LogWriter:
     def _facts(self, kind: str, data: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         if kind == Kind.REGISTERED:
             return
+        changes = data.get("changes")
+        if isinstance(changes, Mapping):
+            data = {**data, **changes}
         for name, label in _LABELS.items():
             value = data.get(name)
             if value is None or value in ("", []):
@@ -145,7 +155,7 @@ class LogWriter:
     def _shown(self, kind: str, name: str, value: object) -> str:
         if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
             return self._many(value, self._name_of)
-        if name in ("grade", "triggers"):
+        if name in ("grade", "triggers", "category", "source"):
             return self._many(value, lambda code: word(self._language, name, code))
         if isinstance(value, bool):
             return translate(self._language, N_("yes") if value else N_("no"))
@@ -163,11 +173,12 @@ class LogWriter:
 
 
 def _name(item: object) -> str:
-    """A member by name and role, anything else as it is."""
+    """A member by name and role, a party by name, anything else as it is."""
     if not isinstance(item, Mapping):
         return str(item)
     role = item.get("role")
-    return f"{item.get('name')}（{role}）" if role else str(item.get("name"))
+    named = role and role not in _PARTY_ROLES
+    return f"{item.get('name')}（{role}）" if named else str(item.get("name"))
 
 
 def _instant(value: object) -> datetime:

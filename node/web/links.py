@@ -35,12 +35,16 @@ class LinkRow:
 
 @dataclass(frozen=True, slots=True)
 class LinkSum:
-    """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait."""
+    """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait.
+
+    ``serious`` is what everyone must know: a stopped link, or none to the superior. A child that is offline is not.
+    """
 
     condition: Condition
     words: str
     short: str
     backlog: int
+    serious: bool = False
 
 
 def condition_of(state: str, *, connected: bool, backlog: int) -> Condition:
@@ -98,10 +102,10 @@ def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
     down = sum(row.condition == "down" for row in rows)
     if stopped:
         words = translate_plural(language, "{n} link has stopped", "{n} links have stopped", stopped)
-        return LinkSum("stopped", words, condition_words("stopped", language), backlog)
+        return LinkSum("stopped", words, condition_words("stopped", language), backlog, serious=True)
     if any(row.condition == "down" and row.direction == "up" for row in rows):
         words = translate(language, N_("No link to the superior"))
-        return LinkSum("down", words, condition_words("down", language), backlog)
+        return LinkSum("down", words, condition_words("down", language), backlog, serious=True)
     if down:
         words = translate(language, N_("{linked} of {total} linked"), linked=len(rows) - down, total=len(rows))
         return LinkSum("down", words, words, backlog)

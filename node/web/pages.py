@@ -21,6 +21,7 @@ from node.web.refusals import refusal_text
 from node.web.rendering import here, local_path, render, see_other, to_login
 from node.web.security import refuse_cross_site
 from node.web.session import signed_in
+from node.web.status_view import status_view
 from node.web.times import long_day
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
@@ -47,16 +48,19 @@ def home(request: Request) -> Response:
     caller = signed_in(request, Action.read_center)
     center, language = center_of(request), language_of(request)
     now = center.clock.now()
-    cases, total = None, 0
-    if allowed(caller.roles, Action.read_cases):
-        with center.database.read() as unit:
+    cases, total, figures = None, 0, None
+    with center.database.read() as unit:
+        if allowed(caller.roles, Action.read_cases):
             cases, total = open_cases(unit, now)
+        if allowed(caller.roles, Action.read_status):
+            figures = status_view(unit, center, now)
     return render(
         request,
         "home.html",
         caller=caller,
         cases=cases,
         total=total,
+        figures=figures,
         long_today=long_day(now, language),
     )
 
