@@ -4,6 +4,7 @@ What they do is in ``node.commands``, loaded when one is called, so that ``liand
 other commands need.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -172,6 +173,28 @@ def serve(directory: Directory = HERE) -> None:
     from node.commands.serving import serve as run
 
     run(directory)
+
+
+@app.command(
+    help=_(N_("Run a whole federation on this machine until Ctrl-C; again in the same directory, it goes on."))
+)
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", "-d", help=_(N_("Where everything of the demo lies.")))] = Path(
+        ".demo"
+    ),
+    county: Annotated[str, typer.Option(help=_(N_("Division code of the county.")))] = "532923",
+    townships: Annotated[int, typer.Option(min=1, help=_(N_("How many townships.")))] = 2,
+    villages: Annotated[int, typer.Option(min=0, help=_(N_("How many villages in each township.")))] = 2,
+    port: Annotated[
+        int | None, typer.Option(min=1024, max=65000, help=_(N_("Ports count up from here; 8100 by default.")))
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=0, help=_(N_("Matters to play through it; a dozen in a new demo by default.")))
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help=_(N_("Show the county's page.")))] = True,
+) -> None:
+    run = import_module("deploy.demo.running").run
+    run(directory, county=county, townships=townships, villages=villages, port=port, cases=cases, browser=browser)
 
 
 @users.command("add", help=_(N_("Create an account. The password is asked for, unless an option says otherwise.")))
