@@ -1,0 +1,53 @@
+"""The command group ``liandong bench``: figures as a table for people, or as JSON."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Annotated
+
+import structlog
+import typer
+
+from deploy.bench import latency as latency_bench
+from deploy.bench import link as link_bench
+
+app = typer.Typer(name="bench", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this installation on this machine."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@app.command()
+def link(
+    messages: Annotated[int, typer.Option(min=1, help="Entries that wait for the link.")] = link_bench.MESSAGES,
+    as_json: AsJson = False,
+) -> None:
+    """Drain a backlog of case entries over a real link; beside it, nats-py and JetStream on the same bodies."""
+    _show(link_bench.measure(messages), as_json=as_json)
+
+
+@app.command()
+def latency(
+    escalations: Annotated[int, typer.Option(min=1, help="How many to measure.")] = latency_bench.ESCALATIONS,
+    as_json: AsJson = False,
+) -> None:
+    """Time from an escalation at a village to the case at its township, both idle; and memory at rest."""
+    _show(latency_bench.measure(escalations), as_json=as_json)
+
+
+def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(figures))
+        return
+    width = max(len(name) for name in figures)
+    for name, figure in figures.items():
+        typer.echo(f"{name:{width}}  {figure:>12,}")
