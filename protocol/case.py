@@ -31,9 +31,16 @@ class PartnerStatus(StrEnum):
 
 
 class Partner(Frozen):
-    """A partner of a joint mediation; ``countersigned`` is the seq of the agreement it countersigned."""
+    """A partner of a joint mediation.
+
+    Attributes:
+        status: where it stands.
+        reason: why it was invited, while it has not answered: whoever holds the case next invites it again with this.
+        countersigned: seq of the agreement that it countersigned.
+    """
 
     status: PartnerStatus
+    reason: str | None = None
     countersigned: int | None = None
 
 
@@ -138,6 +145,12 @@ class CaseState(Frozen):
     def accepted_partners(self) -> list[str]:
         """Codes of the partners that take part."""
         return [code for code, partner in self.partners.items() if partner.status is PartnerStatus.ACCEPTED]
+
+    @property
+    def invited(self) -> dict[str, str]:
+        """Partners that have not answered their invitation yet, and why each was invited."""
+        waiting = {code: one for code, one in self.partners.items() if one.status is PartnerStatus.INVITED}
+        return {code: one.reason or "" for code, one in waiting.items()}
 
     @property
     def followers(self) -> list[str]:
@@ -385,15 +398,18 @@ def _departed(state: CaseState, entry: Entry) -> Changes:
 
 
 def _delivered(state: CaseState, entry: Entry) -> Changes:
-    """Custody arrives; in a joint mediation the lead goes with it, and the old lead becomes an accepted partner."""
+    """Custody arrives, and the lead of a joint mediation with it.
+
+    After a handoff, and after one that comes back, the old lead is an accepted partner; an assigner becomes none.
+    """
     flight = state.custody.flight
     assert flight is not None
-    changes: Changes = {"custody": custody_rules.arrive(state.custody, entry)}
-    if state.partners and (flight.kind is Kind.HANDED_OFF or flight.to in state.partners):
-        partners = {code: partner for code, partner in state.partners.items() if code != flight.to}
+    handed = flight.kind is Kind.HANDED_OFF and state.joint
+    handed_back = flight.kind in custody_rules.POPPING and flight.to in state.accepted_partners
+    partners = {code: partner for code, partner in state.partners.items() if code != flight.to}
+    if handed or handed_back:
         partners[flight.sender] = Partner(status=PartnerStatus.ACCEPTED)
-        changes["partners"] = partners
-    return changes
+    return {"custody": custody_rules.arrive(state.custody, entry), "partners": partners}
 
 
 def _bounced(state: CaseState, _entry: Entry) -> Changes:
@@ -423,7 +439,9 @@ def _invited(state: CaseState, entry: Entry) -> Changes:
     if state.holder in body.partners:
         raise Refused("to-self")
     asked = {
-        code: Partner(status=PartnerStatus.INVITED) for code in body.partners if code not in state.accepted_partners
+        code: Partner(status=PartnerStatus.INVITED, reason=body.reason)
+        for code in body.partners
+        if code not in state.accepted_partners
     }
     return {"partners": {**state.partners, **asked}, "members": state.members + body.members}
 

@@ -46,7 +46,6 @@ EPOCH_BOUND = frozenset(
         Ask.COUNTERSIGN,
         Ask.JOINT_ACCEPT,
         Ask.JOINT_DECLINE,
-        Ask.JOINT_ENTRY,
         Ask.HANDOFF_ACCEPT,
         Ask.HANDOFF_DECLINE,
     }
