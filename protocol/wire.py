@@ -205,7 +205,7 @@ def pack(messages: Sequence[bytes], budget: int = FRAME_MAX_BYTES) -> tuple[int,
         payload = compress(b"\n".join(messages[:count]))
         if len(payload) <= limit or count == 1:
             return count, payload
-        count = max(1, count * limit // len(payload) - 1)
+        count = max(1, min(count - 1, count * limit // len(payload)))
 
 
 def _fitting(messages: Sequence[bytes]) -> int:
@@ -227,9 +227,9 @@ def unpack(header: Data, payload: bytes) -> list[bytes]:
     count = header.last - header.first + 1
     if not 1 <= count <= FRAME_MAX_MESSAGES:
         raise BadFrame(f"{count} messages")
-    messages = decompress(payload, FRAME_MAX_PLAIN_BYTES).split(b"\n")
+    messages = decompress(payload, FRAME_MAX_PLAIN_BYTES).split(b"\n", count)
     if len(messages) != count:
-        raise BadFrame(f"{len(messages)} messages instead of {count}")
+        raise BadFrame(f"{'more' if len(messages) > count else 'fewer'} than {count} messages")
     return messages
 
 
