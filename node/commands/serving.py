@@ -18,6 +18,7 @@ import uvicorn
 from node.app import create_app
 from node.i18n import N_
 from node.logs import setup_logs
+from node.memory import stay_small
 from node.running import only_one
 from node.settings import Settings, load_settings
 from node.trouble import PortTaken
@@ -39,6 +40,7 @@ def serve(directory: Path) -> None:
     """
     settings = load_settings(directory)
     setup_logs(settings.log_level, settings.log_file)
+    stay_small()
     with only_one(settings.data_dir), _socket(settings) as listening:
         asyncio.run(_serve(settings, listening))
 
