@@ -73,7 +73,8 @@ def run(
     with _interruptible():
         try:
             began = time.monotonic()
-            say(N_("Making {n} centers in {directory} ..."), n=len(plan.centers), directory=str(directory))
+            if is_new:
+                say(N_("Making {n} centers in {directory} ..."), n=len(plan.centers), directory=str(directory))
             build(directory, plan, language(), lambda one: say(N_("  {name} {code}"), name=one.name, code=one.code))
             processes.start(directory, plan)
             _wait_until_linked(plan, processes)
