@@ -1,7 +1,7 @@
 """Keeps the process small on old PCs.
 
-glibc gives every thread an arena of its own and, once a large block was freed, keeps later ones on the heap: each password
-hash (19 MiB) would stay with the process. Two arenas and a fixed threshold give large blocks back to the system at once.
+glibc gives every thread an arena of its own and, once a large block was freed, keeps later ones on the heap: each
+password hash (19 MiB) would stay with the process. Two arenas and a fixed threshold give large blocks back at once.
 """
 
 import ctypes

@@ -5,12 +5,11 @@ line and by an exit code, before anything was started.
 """
 
 import asyncio
-import ctypes
 import errno
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -29,11 +28,6 @@ BACKLOG = 128
 STOP_WITHIN = 5
 """Seconds that open requests get when the center is stopped."""
 
-MMAP_FROM_BYTES = 256 * 1024
-ARENAS = 2
-
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
-
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("node.serve")
 
 
@@ -44,7 +38,6 @@ def serve(directory: Path) -> None:
         Trouble: it can't; settings, port, database or lock.
         DatabaseUnavailable: the database can't be read or written.
     """
-    _give_memory_back()
     settings = load_settings(directory)
     setup_logs(settings.log_level, settings.log_file)
     stay_small()
@@ -74,18 +67,6 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         _log.info("center.started", code=settings.code)
         await server.serve(sockets=[listening])
     _log.info("center.stopped", code=settings.code)
-
-
-def _give_memory_back() -> None:
-    """Make glibc return large blocks to the system, and keep few arenas.
-
-    By default its threshold grows with the first large block that is freed, and argon2's 19 MiB for one login would
-    stay with an idle village for ever.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, MMAP_FROM_BYTES)
-        libc.mallopt(_M_ARENA_MAX, ARENAS)
 
 
 class _Server(uvicorn.Server):
