@@ -121,9 +121,7 @@ def _as_problem(error: Exception) -> Problem | None:
         case PoolTimeoutError():
             return _Unavailable(DATABASE_REASONS[-1])
         case HTTPException(status_code=400) if isinstance(error.__cause__, ValueError | RecursionError):
-            return Problem(
-                422, "invalid", N_("The request body cannot be read.")
-            )  # not UTF-8, or nested too deep
+            return Problem(422, "invalid", N_("The request body cannot be read."))  # not UTF-8, or nested too deep
         case HTTPException(status_code=413):
             return _too_large()
         case HTTPException():
@@ -155,9 +153,7 @@ class _Edge:
             _log.error("unavailable", path=request.url.path, method=request.method, problem=problem.type)
         return self.answer(request, problem, getattr(error, "headers", None))
 
-    def answer(
-        self, request: Request, problem: Problem, headers: Mapping[str, str] | None = None
-    ) -> Response:
+    def answer(self, request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
         """The problem as JSON, or as a page."""
         language = language_of(request)
         response = None

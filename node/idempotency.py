@@ -108,9 +108,7 @@ class Attempt:
 
     def _replay(self, session: Session) -> Response:
         row = session.execute(
-            select(StoredAnswer.route, StoredAnswer.digest, StoredAnswer.status, StoredAnswer.body).where(
-                self._mine()
-            )
+            select(StoredAnswer.route, StoredAnswer.digest, StoredAnswer.status, StoredAnswer.body).where(self._mine())
         ).one()
         if (row.route, row.digest) != (self._route, self._digest):
             raise Problem(
@@ -133,9 +131,7 @@ async def attempt(
 ) -> Attempt:
     """The dependency that a POST route takes its ``Attempt`` from."""
     path = request.url.path
-    route = (
-        f"{request.method} {path}?{request.url.query}" if request.url.query else f"{request.method} {path}"
-    )
+    route = f"{request.method} {path}?{request.url.query}" if request.url.query else f"{request.method} {path}"
     return Attempt(idempotency_key, route, await request.body())
 
 

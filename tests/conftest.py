@@ -81,9 +81,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     # Not under tmp_path: the path of a socket has at most 107 bytes, and other users may not enter there.
     in_memory = MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free > MEMORY_DISK_FREE
     with (
-        tempfile.TemporaryDirectory(
-            prefix="liandong-pg-", dir=MEMORY_DISK if in_memory else None
-        ) as directory,
+        tempfile.TemporaryDirectory(prefix="liandong-pg-", dir=MEMORY_DISK if in_memory else None) as directory,
         get_server(Path(directory) / "data") as server,
     ):
         running = PostgresServer(Path(server.get_postmaster_info().socket_dir))

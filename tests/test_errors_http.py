@@ -163,9 +163,7 @@ def test_a_wrong_method_is_405_and_says_which_are_right(client: TestClient) -> N
     assert answer.headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize(
-    ("body", "position"), [(b"{", 1), (b'{"title": }', 10), (b"not json", 0), (b'{"a": 1} x', 9)]
-)
+@pytest.mark.parametrize(("body", "position"), [(b"{", 1), (b'{"title": }', 10), (b"not json", 0), (b'{"a": 1} x', 9)])
 def test_malformed_json_is_422_with_the_position(client: TestClient, body: bytes, position: int) -> None:
     answer = client.post("/api/v1/cases", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
@@ -175,9 +173,7 @@ def test_malformed_json_is_422_with_the_position(client: TestClient, body: bytes
     assert problem["errors"] == [{"field": "", "message": problem["detail"], "position": position}]
 
 
-@pytest.mark.parametrize(
-    "body", [b"\xff\xfe\xfd", b"[" * 100_000, b"1" * 10_000], ids=["bytes", "deep", "digits"]
-)
+@pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b"[" * 100_000, b"1" * 10_000], ids=["bytes", "deep", "digits"])
 def test_a_body_that_cannot_be_read_is_422(client: TestClient, body: bytes) -> None:
     answer = client.post("/api/v1/cases", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (422, "invalid")
@@ -272,10 +268,8 @@ def test_a_database_that_really_is_read_only_is_503(database: Database) -> None:
         with database.write() as session:
             session.execute(text("CREATE TABLE written (n INTEGER)"))
 
-    if database.is_sqlite:
-        setting = "PRAGMA query_only = ON"
-    else:
-        setting = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+    read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+    setting = "PRAGMA query_only = ON" if database.is_sqlite else read_only
     with database.engine.connect() as connection:
         connection.exec_driver_sql(setting)
         connection.commit()

@@ -77,9 +77,7 @@ def client(desk: Desk) -> Iterator[TestClient]:
         yield client
 
 
-def test_the_same_request_again_gets_the_stored_answer_and_has_no_effect(
-    client: TestClient, desk: Desk
-) -> None:
+def test_the_same_request_again_gets_the_stored_answer_and_has_no_effect(client: TestClient, desk: Desk) -> None:
     first = client.post("/notes", json={"text": "水渠"}, headers=KEY)
     again = client.post("/notes", json={"text": "水渠"}, headers=KEY)
     assert (first.status_code, first.json()) == (201, {"text": "1: 水渠"})
@@ -104,12 +102,8 @@ def test_other_keys_are_other_requests(client: TestClient, desk: Desk) -> None:
     assert len(desk.notes) == 2
 
 
-@pytest.mark.parametrize(
-    ("path", "text"), [("/notes", "地界"), ("/other-notes", "水渠"), ("/notes?draft=1", "水渠")]
-)
-def test_a_key_cannot_be_used_for_another_request(
-    client: TestClient, desk: Desk, path: str, text: str
-) -> None:
+@pytest.mark.parametrize(("path", "text"), [("/notes", "地界"), ("/other-notes", "水渠"), ("/notes?draft=1", "水渠")])
+def test_a_key_cannot_be_used_for_another_request(client: TestClient, desk: Desk, path: str, text: str) -> None:
     client.post("/notes", json={"text": "水渠"}, headers=KEY)
     answer = client.post(path, json={"text": text}, headers=KEY)
     assert (answer.status_code, answer.json()["type"]) == (422, "idempotency-key-reused")
@@ -191,9 +185,7 @@ def test_when_the_first_of_two_fails_the_second_acts(client: TestClient, desk: D
 
 def test_many_at_once_have_one_effect(client: TestClient, desk: Desk) -> None:
     with ThreadPoolExecutor(8) as threads:
-        answers = list(
-            threads.map(lambda _: client.post("/notes", json={"text": "水渠"}, headers=KEY), range(16))
-        )
+        answers = list(threads.map(lambda _: client.post("/notes", json={"text": "水渠"}, headers=KEY), range(16)))
     assert {answer.content for answer in answers} == {b'{"text":"1: \xe6\xb0\xb4\xe6\xb8\xa0"}'}
     assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
     assert desk.notes == ["水渠"]
@@ -208,9 +200,7 @@ def test_after_a_day_the_key_is_free_again(client: TestClient, desk: Desk, clock
     assert desk.notes == ["水渠", "地界"]
 
 
-def test_old_answers_are_purged_and_young_ones_kept(
-    client: TestClient, desk: Desk, clock: MovableClock
-) -> None:
+def test_old_answers_are_purged_and_young_ones_kept(client: TestClient, desk: Desk, clock: MovableClock) -> None:
     client.post("/notes", json={"text": "old"}, headers={"Idempotency-Key": "old"})
     clock.advance(KEPT + timedelta(seconds=1))
     client.post("/notes", json={"text": "young"}, headers={"Idempotency-Key": "young"})

@@ -43,9 +43,7 @@ class UserIn(BaseModel):
 
     username: Username
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=service.DISPLAY_NAME_MAX)]
-    password: Annotated[
-        str, StringConstraints(min_length=service.PASSWORD_MIN, max_length=service.PASSWORD_MAX)
-    ]
+    password: Annotated[str, StringConstraints(min_length=service.PASSWORD_MIN, max_length=service.PASSWORD_MAX)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
 
 
@@ -92,9 +90,7 @@ def logout(
 
 
 @router.get("/users")
-def list_users(
-    request: Request, caller: Annotated[Caller, Depends(require(Action.manage_users))]
-) -> UsersOut:
+def list_users(request: Request, caller: Annotated[Caller, Depends(require(Action.manage_users))]) -> UsersOut:
     """All accounts of this center."""
     del caller
     with center_of(request).database.read() as session:

@@ -32,9 +32,7 @@ API_PREFIX = "/api/v1/"
 PUBLIC_ROUTES = frozenset({"POST /api/v1/login"})
 """API routes that need no token: the one that gives it."""
 
-_BEARER = HTTPBearer(
-    scheme_name="token", description="The token that `POST /api/v1/login` gave.", auto_error=False
-)
+_BEARER = HTTPBearer(scheme_name="token", description="The token that `POST /api/v1/login` gave.", auto_error=False)
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 

@@ -101,9 +101,7 @@ def create_user(
         )
     shown = display_name.strip()
     if not 1 <= len(shown) <= DISPLAY_NAME_MAX or not shown.isprintable():
-        raise Problem(
-            422, N_("invalid"), N_("A person's name has 1 to {limit} characters."), limit=DISPLAY_NAME_MAX
-        )
+        raise Problem(422, N_("invalid"), N_("A person's name has 1 to {limit} characters."), limit=DISPLAY_NAME_MAX)
     if not roles:
         raise Problem(422, N_("invalid"), N_("A user needs at least one role."))
     user = User(
@@ -119,9 +117,7 @@ def create_user(
         with session.begin_nested():
             session.add(user)
     except IntegrityError:
-        raise Problem(
-            409, N_("user-exists"), N_("There is a user {username} already."), username=name
-        ) from None
+        raise Problem(409, N_("user-exists"), N_("There is a user {username} already."), username=name) from None
     return user
 
 
@@ -260,9 +256,7 @@ def _credentials(session: Session, username: str) -> _Verified | None:
     return None if row is None else _Verified(row.id, row.password_hash)
 
 
-def _issue(
-    session: Session, clock: Clock, verified: _Verified, password_hash: str, kind: TokenKind
-) -> Issued:
+def _issue(session: Session, clock: Clock, verified: _Verified, password_hash: str, kind: TokenKind) -> Issued:
     """Store a fresh token, unless the account was disabled or its password changed since it was checked."""
     same = (
         User.id == verified.user_id,

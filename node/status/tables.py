@@ -9,7 +9,7 @@ from node.db import Base
 
 
 class CounterRow(Base):
-    """The counters of one center as last known: our own, kept with every case change, or a descendant's last snapshot."""
+    """The counters of one center as last known: our own, kept with every change, or a descendant's snapshot."""
 
     __tablename__ = "counters"
 

@@ -27,9 +27,7 @@ def test_login_gives_a_token_that_opens_the_door(client: TestClient, add_user: A
 
 
 @pytest.mark.parametrize("credentials", [("root", "wrong"), ("nobody", PASSWORD), ("root\0", PASSWORD)])
-def test_login_with_bad_credentials_is_401(
-    client: TestClient, add_user: AddUser, credentials: tuple[str, str]
-) -> None:
+def test_login_with_bad_credentials_is_401(client: TestClient, add_user: AddUser, credentials: tuple[str, str]) -> None:
     add_user("root", Role.admin)
     username, password = credentials
     answer = client.post("/api/v1/login", json={"username": username, "password": password})
@@ -93,9 +91,7 @@ def test_a_user_name_is_given_once(sign_in: SignIn) -> None:
         ({"age": 60}, "age"),
     ],
 )
-def test_a_user_who_cannot_be_is_refused_by_field(
-    sign_in: SignIn, change: dict[str, object], field: str
-) -> None:
+def test_a_user_who_cannot_be_is_refused_by_field(sign_in: SignIn, change: dict[str, object], field: str) -> None:
     answer = sign_in("root", Role.admin).post("/api/v1/users", json={**NEW_USER, **change})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]

@@ -50,12 +50,8 @@ def test_whoever_has_the_role_gets_in_and_is_known(sign_in: SignIn) -> None:
     assert (answer.status_code, answer.json()) == (200, "7 by wang 同志")
 
 
-@pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Bearer ld_wrong", "Basic YTpi", "ld_x", "Bearer é"]
-)
-def test_without_a_good_token_the_answer_is_401_with_a_challenge(
-    client: TestClient, header: str | None
-) -> None:
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer ld_wrong", "Basic YTpi", "ld_x", "Bearer é"])
+def test_without_a_good_token_the_answer_is_401_with_a_challenge(client: TestClient, header: str | None) -> None:
     headers = {} if header is None else {b"Authorization": header.encode()}
     answer = client.post("/api/v1/cases/7/assign", headers=headers)
     assert answer.status_code == 401

@@ -37,9 +37,7 @@ class MovableClock(Clock, Protocol):
 
 
 def log_in(center: Center, username: str, password: str = PASSWORD, **options: TokenKind) -> Issued:
-    return service.login(
-        center.database, center.clock, center.hasher, username=username, password=password, **options
-    )
+    return service.login(center.database, center.clock, center.hasher, username=username, password=password, **options)
 
 
 def who_is(center: Center, token: str, kind: TokenKind | None = None) -> Caller | None:
@@ -170,9 +168,7 @@ def test_checking_a_password_holds_up_nobodys_write(center: Center, add_user: Ad
     assert written.is_set()
 
 
-def test_a_user_disabled_while_the_password_is_checked_does_not_get_in(
-    center: Center, add_user: AddUser
-) -> None:
+def test_a_user_disabled_while_the_password_is_checked_does_not_get_in(center: Center, add_user: AddUser) -> None:
     add_user("ali", Role.clerk)
 
     class SlowHasher(PasswordHasher):
