@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
+from node.cases.log import SYSTEM
 from node.clock import LOCAL_ZONE
 from node.i18n import N_, Language, joined, translate
 from node.web import times
@@ -55,7 +56,6 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
 
 _LABELS: Final[Mapping[str, str]] = {
     "to": N_("To"),
-    "by": N_("By"),
     "partners": N_("Partners"),
     "grade": N_("Risk"),
     "triggers": N_("Triggers"),
@@ -91,7 +91,7 @@ _LABELS: Final[Mapping[str, str]] = {
 _TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason")
 
 _PARTY_ROLES: Final = frozenset(PartyRole)
-_CENTERS: Final = frozenset({"to", "by", "partners"})
+_CENTERS: Final = frozenset({"to", "partners"})
 _INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "until"})
 
 
@@ -105,7 +105,7 @@ class LogLine:
         icon: its mark.
         tone: colour of the mark.
         at: when.
-        center: code of the center that wrote it.
+        center: code of the center whose person did it.
         actor: the person; empty for what a node does by itself.
         facts: label and text.
         texts: what people wrote.
@@ -137,7 +137,10 @@ class LogWriter:
         icon, tone = _MARKS.get(kind, ("circle", ""))
         facts = tuple(self._facts(kind, data or {}))
         texts = tuple(str(data[name]) for name in _TEXTS if data and data.get(name))
-        actor = "" if actor == "system" else actor
+        actor = "" if actor == SYSTEM else actor
+        request = (data or {}).get("request")
+        if isinstance(request, Mapping):  # the person who asked stands there, and belongs to the asking center
+            center = str(request["center"])
         return LogLine(seq, word(self._language, "kind", kind), icon, tone, at, center, actor, facts, texts)
 
     def _facts(self, kind: str, data: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -71,7 +71,7 @@ def register_sent(request: Request, sent: Sent) -> Response:
     parties = dict(_parties(sent))
     errors = missing(FIELDS, document, language)
     if not parties:
-        errors["party-1-name"] = translate(language, N_("Fill in: {field}"), field=translate(language, N_("Name")))
+        errors["party-1-name"] = translate(language, N_("Fill in: {field}"), field=translate(language, N_("Full name")))
     try:
         given = inputs.RegisterInput.model_validate({**document, "parties": list(parties.values())})
     except ValidationError as error:
