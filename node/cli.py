@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 from typer.core import TyperGroup
 
 from node.accounts.roles import Role
@@ -40,6 +41,9 @@ class Commands(TyperGroup):
         except DatabaseUnavailable as error:
             complain(word(N_("The database can't be used: {reason}."), reason=str(error)))
             raise typer.Exit(DatabaseTrouble.exit_code) from error
+        except SQLAlchemyError as error:  # its text may quote values
+            complain(word(N_("The database can't be used: {reason}."), reason=type(error).__name__))
+            raise typer.Exit(DatabaseTrouble.exit_code) from error
         except Problem as problem:
             complain(str(problem.document(language())["detail"]))
             raise typer.Exit(1) from problem
@@ -55,10 +59,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Bench(TyperGroup):
+    """The commands of ``deploy.bench``, loaded when somebody asks for them; ``node`` does not import ``deploy``."""
+
+    @property
+    def commands(self) -> Any:  # noqa: ANN401 - as above
+        """The commands by name."""
+        return typer.main.get_command(import_module("deploy.bench").app).commands  # type: ignore[attr-defined]
+
+    @commands.setter
+    def commands(self, commands: Any) -> None:  # noqa: ANN401
+        """There are no others."""
+
+
+bench = typer.Typer(
+    cls=Bench,
+    help=_(N_("Measure this installation on this machine.")),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 users = typer.Typer(
     help=_(N_("Accounts of this center.")), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 app.add_typer(users, name="user")
+app.add_typer(bench, name="bench")
 
 Directory = Annotated[
     Path, typer.Option("--dir", "-d", envvar="LIANDONG_DIR", help=_(N_("The center's data directory.")))
@@ -195,6 +222,100 @@ def demo(
 ) -> None:
     run = import_module("deploy.demo.running").run
     run(directory, county=county, townships=townships, villages=villages, port=port, cases=cases, browser=browser)
+
+
+@app.command(help=_(N_("Write a verified backup of this center, while it runs.")))
+def backup(
+    file: Annotated[Path, typer.Argument(help=_(N_("The backup's file; it must not exist.")))],
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.saving import run_backup
+
+    run_backup(directory, file)
+
+
+@app.command(help=_(N_("Put a center back from a backup, into an empty directory or in its place.")))
+def restore(
+    file: Annotated[Path, typer.Argument(help=_(N_("The backup's file.")))],
+    directory: Directory = HERE,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help=_(N_("Move what is there aside; the center must not run.")))
+    ] = False,
+) -> None:
+    from node.commands.saving import run_restore
+
+    run_restore(file, directory, in_place=in_place)
+
+
+@app.command(help=_(N_("Check database, schema, clock, broker, links and disk, and say what to do.")))
+def doctor(directory: Directory = HERE, as_json: Json = False) -> None:
+    from node.commands.doctor import run
+
+    run(directory, as_json=as_json)
+
+
+@app.command(help=_(N_("Show the counters of this center and all below it.")))
+def status(
+    directory: Directory = HERE,
+    center: Annotated[str | None, typer.Option(help=_(N_("Of a center below this one, by its division code.")))] = None,
+    as_json: Json = False,
+) -> None:
+    from node.commands.looking import show_status
+
+    show_status(directory, below=center, as_json=as_json)
+
+
+@app.command(help=_(N_("Show the links of this center.")))
+def links(directory: Directory = HERE, as_json: Json = False) -> None:
+    from node.commands.looking import show_links
+
+    show_links(directory, as_json=as_json)
+
+
+User = Annotated[str, typer.Option("--as", help=_(N_("User in whose name this is done; their roles count.")))]
+
+
+@app.command("import", help=_(N_("Register matters from a CSV file; all of them, or none if a row is wrong.")))
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(help=_(N_("CSV with the columns title, category, place, parties and others, or in Chinese."))),
+    ],
+    username: User,
+    directory: Directory = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_(N_("Only check the file.")))] = False,
+    from_row: Annotated[int, typer.Option(min=2, help=_(N_("Leave out the rows before this one.")))] = 2,
+) -> None:
+    from node.commands.ledgers import run_import
+
+    run_import(directory, file, username=username, dry_run=dry_run, from_row=from_row)
+
+
+@app.command(help=_(N_("Write the cases that a user may see to a CSV file for spreadsheets, without parties.")))
+def export(
+    file: Annotated[Path, typer.Argument(help=_(N_("The CSV file; it must not exist.")))],
+    username: User,
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.ledgers import run_export
+
+    run_export(directory, file, username=username)
+
+
+@app.command(help=_(N_("Print the OpenAPI document of the HTTP API.")))
+def openapi(
+    level: Annotated[str, typer.Option(help=_(N_("Level whose pages are included; the API is the same.")))] = "county",
+) -> None:
+    from node.commands.describing import show_openapi
+
+    show_openapi(level)
+
+
+@app.command(help=_(N_("Print the AsyncAPI document of the link between centers.")))
+def asyncapi() -> None:
+    from node.commands.describing import show_asyncapi
+
+    show_asyncapi()
 
 
 @users.command("add", help=_(N_("Create an account. The password is asked for, unless an option says otherwise.")))

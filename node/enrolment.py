@@ -21,7 +21,7 @@ from node.divisions import divisions
 from node.federation.inbox import spread
 from node.federation.lanes import add_link
 from node.federation.nkey import new_user_seed
-from node.federation.tables import CertificateRow, LaneRow, LinkRow, OutboxRow
+from node.federation.tables import CertificateRow, InboxRow, LaneRow, LinkRow, OutboxRow
 from node.i18n import N_
 from node.identity import Keys, new_keys
 from node.join_file import JoinFile
@@ -219,7 +219,7 @@ def _archive(session: Session, code: str) -> None:
     if session.get(LinkRow, code) is None:
         return
     kept_as = f"{code}#{_next_version(session, code) - 1}"
-    for table in (OutboxRow, LaneRow):
+    for table in (OutboxRow, LaneRow, InboxRow):
         session.execute(update(table).where(table.peer == code).values(peer=kept_as))
     session.execute(delete(LinkRow).where(LinkRow.peer == code))
     session.expire_all()
