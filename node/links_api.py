@@ -106,7 +106,8 @@ def read_links(here: Center, session: Session) -> list[LinkOut]:
     rows = session.scalars(
         select(LinkRow).where(LinkRow.revoked_at.is_(None)).order_by(LinkRow.direction.desc(), LinkRow.peer)
     ).all()
-    parked = dict(session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer)).tuples().all())
+    counted = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
+    parked = dict(counted.all())
     return [_link(here, session, row, parked.get(row.peer, 0)) for row in rows]
 
 

@@ -70,7 +70,8 @@ class _LinkCollector(Collector):
         parked = GaugeMetricFamily("liandong_parked", "Messages parked now", labels=["peer"])
         now = self._center.clock.now()
         with self._center.database.read() as session:
-            counts = dict(session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer)).tuples().all())
+            rows = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
+            counts = dict(rows.all())
             for link in session.scalars(select(LinkRow).where(LinkRow.revoked_at.is_(None))):
                 backlog.add_metric([link.peer], lanes.backlog(session, link.peer))
                 lag.add_metric([link.peer], _age(now, lanes.oldest_unacked(session, link.peer)))

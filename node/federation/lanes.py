@@ -53,7 +53,7 @@ def read_links(database: Database) -> dict[str, str]:
     """Direction of every link that is not revoked."""
     with database.read() as session:
         rows = session.execute(select(LinkRow.peer, LinkRow.direction).where(LinkRow.revoked_at.is_(None)))
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
 
 def load_frame(database: Database, peer: str, load: Load) -> tuple[int, Position, bytes]:
