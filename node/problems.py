@@ -8,6 +8,7 @@ also become members of the JSON document.
 from typing import TypeAlias, Union
 
 from node.i18n import Language, translate
+from node.words import spoken
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,10 +22,11 @@ class Problem(Exception):
         status: HTTP status code.
         type_: stable identifier, a relative URI reference such as ``not-holder``.
         detail: catalog message (English msgid marked with ``N_``).
-        members: extra members of the document; they also fill the places of ``detail``.
+        members: extra members of the document; they also fill the places of ``detail``. One that is named like a
+            member of RFC 9457 (``status`` of a case) only fills its place.
     """
 
-    def __init__(self, status: int, type_: str, detail: str, **members: Member) -> None:
+    def __init__(self, status: int, type_: str, detail: str, /, **members: Member) -> None:
         super().__init__(detail.format_map(_Lenient(members)))
         self.status = status
         self.type = type_
@@ -34,11 +36,11 @@ class Problem(Exception):
     def document(self, language: Language) -> dict[str, Member]:
         """The problem document in the reader's language."""
         return {
+            **{name: value for name, value in self.members.items() if value is not None or name == "holder"},
             "type": self.type,
             "title": translate(language, self.type),
             "status": self.status,
-            "detail": translate(language, self.detail, **self.members),
-            **{name: value for name, value in self.members.items() if value is not None or name == "holder"},
+            "detail": translate(language, self.detail, **spoken(language, self.members)),
         }
 
 

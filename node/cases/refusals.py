@@ -62,7 +62,10 @@ _TOLD: dict[str, tuple[int, str, str]] = {
 def problem_of(refused: Refused) -> Problem:
     """The problem that tells of a refusal, with the current holder or destination where it matters."""
     status, type_, detail = _TOLD[refused.reason]
-    return Problem(status, type_, detail, **cast("dict[str, Member]", refused.members))
+    members = cast("dict[str, Member]", refused.members)
+    if "status" in members:
+        members = {**members, "case_status": members["status"]}
+    return Problem(status, type_, detail, **members)
 
 
 def told(reason: str) -> str:
