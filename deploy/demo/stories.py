@@ -17,8 +17,8 @@ from deploy.demo.matters import MATTERS, Matter
 from deploy.demo.people import Case, People, Refusal
 from deploy.demo.plan import GIVEN_NAMES, SURNAMES, Plan, PlannedCenter
 from node.accounts.roles import Role
-from node.commands.terminal import complain, language, say_number, word
-from node.i18n import N_
+from node.commands.terminal import complain, language, word
+from node.i18n import N_, translate_plural
 from protocol.codes import short_name
 
 TIMEOUT = 30.0
@@ -343,7 +343,7 @@ def play(plan: Plan, count: int) -> None:
                     played += 1
                 except (Refusal, httpx2.HTTPError) as error:
                     complain(error.text(language()) if isinstance(error, Refusal) else str(error))
-    say_number(N_("{n} matter was played."), N_("{n} matters were played."), played)
+    typer.echo(translate_plural(language(), "{n} matter was played.", "{n} matters were played.", played))
 
 
 def _stages(people: People) -> list[Stage]:

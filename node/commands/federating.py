@@ -8,10 +8,10 @@ import typer
 
 from node import brokers
 from node.commands.opened import opened
-from node.commands.terminal import language, remark, say, say_number, word
+from node.commands.terminal import language, remark, say, word
 from node.enrolment import enroll, revoke
 from node.founding import init_root, join
-from node.i18n import N_
+from node.i18n import N_, translate_plural
 from node.join_file import read_join_file
 from node.running import running_pid
 from node.settings import Broker, ExternalBroker, NoBroker, OwnBroker, Settings, SettingsError, settings_of
@@ -121,7 +121,7 @@ def run_revoke(directory: Path, code: str, *, reason: str | None, sure: bool) ->
             brokers.install(center.database, settings)
         finally:
             say(N_("{name} {code} is revoked."), name=name, code=code)
-            say_number(N_("{n} transfer came back."), N_("{n} transfers came back."), bounced)
+            typer.echo(translate_plural(language(), "{n} transfer came back.", "{n} transfers came back.", bounced))
         if isinstance(settings.broker, ExternalBroker):
             _external(settings)
 

@@ -15,8 +15,8 @@ from node.cases.documents import CaseItem
 from node.cases.queries import LIMIT_MAX, Filter, list_cases
 from node.center import Center
 from node.commands.opened import opened
-from node.commands.terminal import complain, language, progress, say_number, word
-from node.i18n import N_
+from node.commands.terminal import complain, language, progress, word
+from node.i18n import N_, translate_plural
 from node.ledger_file import read_matters, write_cases
 from node.trouble import Trouble
 from node.unit import unit_of
@@ -34,9 +34,10 @@ def run_export(directory: Path, file: Path, *, username: str) -> None:
         authorised(_caller(center, username), Action.read_cases)
         cases = _visible(center)
         write_cases(file, cases, center.directory, language())
-    say_number(
-        N_("{n} case was written to {file}."), N_("{n} cases were written to {file}."), len(cases), file=str(file)
+    written = translate_plural(
+        language(), "{n} case was written to {file}.", "{n} cases were written to {file}.", len(cases), file=str(file)
     )
+    typer.echo(written)
 
 
 def run_import(directory: Path, file: Path, *, username: str, dry_run: bool, from_row: int) -> None:
@@ -51,7 +52,11 @@ def run_import(directory: Path, file: Path, *, username: str, dry_run: bool, fro
     with opened(directory) as (_, center):
         caller = authorised(_caller(center, username), Action.register)
         if dry_run:
-            say_number(N_("{n} matter could be registered."), N_("{n} matters could be registered."), len(rows))
+            typer.echo(
+                translate_plural(
+                    language(), "{n} matter could be registered.", "{n} matters could be registered.", len(rows)
+                )
+            )
             return
         done = 0
         batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
@@ -76,7 +81,7 @@ def run_import(directory: Path, file: Path, *, username: str, dry_run: bool, fro
                     )
                 )
             raise
-    say_number(N_("{n} matter was registered."), N_("{n} matters were registered."), done)
+    typer.echo(translate_plural(language(), "{n} matter was registered.", "{n} matters were registered.", done))
 
 
 def _caller(center: Center, username: str) -> Caller:

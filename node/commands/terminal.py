@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import typer
 
-from node.i18n import DEFAULT, LANGUAGES, Language, translate, translate_plural
+from node.i18n import DEFAULT, LANGUAGES, Language, translate
 
 Item = TypeVar("Item")
 
@@ -57,11 +57,6 @@ def word(msgid: str, **places: object) -> str:
 def say(msgid: str, **places: object) -> None:
     """Say a catalog message."""
     typer.echo(word(msgid, **places))
-
-
-def say_number(singular: str, plural: str, number: int, **places: object) -> None:
-    """Say a catalog message about so many things."""
-    typer.echo(translate_plural(language(), singular, plural, number, **places))
 
 
 def complain(text: str) -> None:
