@@ -1,9 +1,11 @@
 """What the holder's people do with a case. Every function is one act in the caller's unit of work; none commits."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from node.cases import log, transfers
 from node.cases.book import header_of, newest_header
@@ -47,10 +49,13 @@ def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
 
 
 def _next_number(unit: Unit, year: int) -> int:
-    last = unit.session.scalar(select(NumberRow.last).where(NumberRow.year == year).with_for_update())
+    taken = select(NumberRow.last).where(NumberRow.year == year).with_for_update()
+    last = unit.session.scalar(taken)
     if last is None:
-        unit.session.execute(insert(NumberRow).values(year=year, last=1))
-        return 1
+        # Two people may register the year's first matter at the same instant.
+        with suppress(IntegrityError), unit.session.begin_nested():
+            unit.session.execute(insert(NumberRow).values(year=year, last=0))
+        last = unit.session.scalars(taken).one()
     unit.session.execute(update(NumberRow).where(NumberRow.year == year).values(last=last + 1))
     return last + 1
 

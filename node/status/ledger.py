@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from node.clock import local_day
@@ -46,10 +48,7 @@ class Ledger:
         self._delta.clear()
         if not delta:
             return
-        total = self._session.scalar(select(CounterRow).where(CounterRow.code == self._me).with_for_update())
-        if total is None:
-            total = CounterRow(code=self._me, incarnation=self._incarnation, counter=0, counters="{}", backlog=0)
-            self._session.add(total)
+        total = self._total()
         total.counter += 1
         total.incarnation = self._incarnation
         total.as_of = self._now
@@ -64,6 +63,25 @@ class Ledger:
         row.counters = _added(row.counters, delta)
         row.told = False
         self._session.flush()
+
+    def _total(self) -> CounterRow:
+        """Our own row, locked until the unit ends."""
+        ours = select(CounterRow).where(CounterRow.code == self._me).with_for_update()
+        total = self._session.scalar(ours)
+        if total is None:
+            # Two units may be a center's first at the same instant.
+            first = CounterRow(
+                code=self._me,
+                incarnation=self._incarnation,
+                counter=0,
+                as_of=self._now,
+                counters="{}",
+                backlog=0,
+            )
+            with suppress(IntegrityError), self._session.begin_nested():
+                self._session.add(first)
+            total = self._session.scalars(ours).one()
+        return total
 
 
 def _added(text: str, delta: dict[str, int]) -> str:
