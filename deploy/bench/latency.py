@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import httpx
+import httpx2
 import nats
 from sqlalchemy import select
 
@@ -95,7 +95,7 @@ def _add_user(settings: Settings, password: str) -> None:
 def _escalations(pair: Pair, township: Center, password: str, count: int) -> list[float]:
     matters = Matters(seed=1)
     took = []
-    with httpx.Client(base_url=url(pair.village) + API) as client:
+    with httpx2.Client(base_url=url(pair.village) + API) as client:
         answer = client.post("/login", json={"username": USER, "password": password}).raise_for_status()
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
         for _ in range(WARM_UP + count):
@@ -106,7 +106,7 @@ def _escalations(pair: Pair, township: Center, password: str, count: int) -> lis
     return took[WARM_UP:]
 
 
-def _escalate(client: httpx.Client, township: Center, case_id: str) -> float:
+def _escalate(client: httpx2.Client, township: Center, case_id: str) -> float:
     given = {"reason": "涉及两个村，请镇里协调", "triggers": ["crosses_villages"]}
     began = time.perf_counter()
     client.post(f"/cases/{case_id}/escalate", json=given).raise_for_status()
@@ -120,7 +120,7 @@ def _has(township: Center, case_id: str) -> bool:
 
 
 def _linked(settings: Settings) -> bool:
-    return bool(httpx.get(f"{url(settings)}/readyz").json()["parent"] == "linked")
+    return bool(httpx2.get(f"{url(settings)}/readyz").json()["parent"] == "linked")
 
 
 def _until(true: Callable[[], bool], otherwise: str) -> None:

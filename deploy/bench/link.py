@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-import httpx
+import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 
@@ -130,7 +130,7 @@ def _count(center: Center, table: type[CaseRow | ParkedRow]) -> int:
 
 def _sent(pair: Pair) -> tuple[int, int]:
     """DATA frames that the village's process has sent, and their bytes with header and signature."""
-    text = httpx.get(f"{url(pair.village)}/metrics").raise_for_status().text
+    text = httpx2.get(f"{url(pair.village)}/metrics").raise_for_status().text
     sums = Counter[str]()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

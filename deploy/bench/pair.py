@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from node import brokers
 from node.center import Center
@@ -91,9 +91,9 @@ def _await_ready(settings: Settings, process: subprocess.Popen[bytes], log: Path
         if process.poll() is not None:
             break
         try:
-            if httpx.get(f"{url(settings)}/healthz").is_success:
+            if httpx2.get(f"{url(settings)}/healthz").is_success:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.02)
     raise RuntimeError(f"{settings.code} did not start:\n{log.read_text(encoding='utf-8')[-4000:]}")
 
