@@ -49,14 +49,9 @@ def translate(language: Language, msgid: str, /, **places: object) -> str:
 def translate_plural(language: Language, singular: str, plural: str, n: int, /, **places: object) -> str:
     """The text for ``n`` things (gettext's ``ngettext``); ``{n}`` is filled with the number.
 
-    The two forms stand in the catalog together where this call names them, or each by itself where they were marked
-    with ``N_`` elsewhere.
+    Write both forms into the call itself: that is how the catalog comes to hold them as a pair.
     """
-    catalog = _catalog(language)
-    text = catalog.ngettext(singular, plural, n)
-    if text in (singular, plural):
-        text = catalog.gettext(text)
-    return _filled(language, text, {"n": n, **places})
+    return _filled(language, _catalog(language).ngettext(singular, plural, n), {"n": n, **places})
 
 
 def joined(language: Language, parts: Iterable[object]) -> str:

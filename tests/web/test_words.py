@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from node.accounts.roles import Role
-from node.i18n import LANGUAGES, Language, translate, translate_plural
+from node.i18n import LANGUAGES, translate
 from node.level import UnknownLevel, load_level
 from node.web import times
 from node.web.case_actions import ACTIONS
@@ -155,12 +155,6 @@ def test_links_are_summed_up_by_the_worst(links: list[LinkRow], condition: str, 
 
 def test_a_center_without_links_shows_none() -> None:
     assert sum_of([], "zh-CN") is None
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_forms_marked_one_by_one_are_found_too(language: Language) -> None:
-    text = translate_plural(language, "{n} transfer came back.", "{n} transfers came back.", 2)
-    assert text == {"zh-CN": "2件退回。", "en": "2 transfers came back."}[language]
 
 
 def test_every_field_of_a_form_is_one_of_its_model() -> None:
