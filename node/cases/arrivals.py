@@ -4,6 +4,9 @@ Each handler works in the unit of work of the frame that brought the message. Wh
 RemoteError; the inbox parks the message with that reason.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import structlog
 from sqlalchemy import delete, select
 
@@ -35,16 +38,39 @@ from protocol.requests import Ask, read_request
 log = structlog.get_logger()
 
 
-def on_entries(unit: Unit, message: Message, payload: Entries) -> None:
-    """Take log entries in order; hold back what came too early, drop what we hold already."""
-    del message
-    for record in payload.entries:
-        entry = read_entry(record)
+@dataclass(frozen=True, slots=True)
+class VerifiedEntries:
+    """Entries of one case, each signed by its author."""
+
+    case_id: str
+    entries: tuple[Entry, ...]
+
+
+def verified(payload: Entries, keys_of: Callable[[str], tuple[str, ...]]) -> VerifiedEntries:
+    """Read entries and check digest and signature of each; needs no database.
+
+    Args:
+        payload: what came.
+        keys_of: signing keys of a center.
+
+    Raises:
+        BadRecord: one does not parse or verify, or is of another case.
+    """
+    entries = tuple(read_entry(record) for record in payload.entries)
+    for entry in entries:
         if entry.head.case_id != payload.case_id:
             raise BadRecord("entry of another case")
-        verify_entry(entry, unit.center.directory.known.keys_of(entry.head.center))
+        verify_entry(entry, keys_of(entry.head.center))
+    return VerifiedEntries(payload.case_id, entries)
+
+
+def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
+    """Take log entries in order; hold back what came too early, drop what we hold already."""
+    del message
+    for entry in payload.entries:
         _take(unit, entry)
-    _take_held_back(unit, payload.case_id)
+    if unit.book.sheet(payload.case_id).held_back:
+        _take_held_back(unit, payload.case_id)
 
 
 def _take(unit: Unit, entry: Entry) -> None:
@@ -85,6 +111,7 @@ def _hold_back(unit: Unit, entry: Entry) -> None:
         )
         unit.session.add(row)
         unit.session.flush()
+        unit.book.sheet(entry.head.case_id).held_back = True
         log.info("entry.held_back", case_id=entry.head.case_id, seq=entry.head.seq)
 
 

@@ -4,14 +4,16 @@ A frame of five hundred entries touches each case row once. On PostgreSQL a case
 so that two people (or a person and a frame) never fold onto the same state.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from node.access import Access
-from node.cases.tables import CaseRow, EntryRow
+from node.cases.tables import CaseRow, EntryRow, HeldBackRow
 from node.status.ledger import Ledger
 from protocol.case import CaseState, PartnerStatus, fold
 from protocol.entries import Entry, read_entry
@@ -21,14 +23,20 @@ from protocol.records import Record
 
 @dataclass(slots=True)
 class Sheet:
-    """One case in the book."""
+    """One case in the book.
 
-    row: CaseRow | None
-    state: CaseState | None
+    Attributes:
+        stored: whether the database has a row of it.
+        held_back: whether entries wait for one that precedes them.
+    """
+
+    stored: bool
+    state: CaseState | None = None
     header: CaseHeader | None = None
     invitation: Invitation | None = None
     view_until: datetime | None = None
     header_told: str | None = None
+    held_back: bool = False
     dirty: bool = False
     new_entries: list[Entry] = field(default_factory=list)
 
@@ -44,18 +52,25 @@ class Book:
 
     def sheet(self, case_id: str) -> Sheet:
         """A case, locked until the unit ends; empty where we know nothing of it."""
-        sheet = self._sheets.get(case_id)
-        if sheet is None:
-            row = self._session.scalar(select(CaseRow).where(CaseRow.id == case_id).with_for_update())
-            sheet = Sheet(row=row, state=None)
-            if row is not None:
-                sheet.state = CaseState.model_validate_json(row.state) if row.state is not None else None
-                sheet.header = CaseHeader.model_validate_json(row.header) if row.header is not None else None
-                sheet.view_until, sheet.header_told = row.view_until, row.header_told
-                if row.invitation is not None:
-                    sheet.invitation = Invitation.model_validate_json(row.invitation)
-            self._sheets[case_id] = sheet
-        return sheet
+        if case_id not in self._sheets:
+            self.load([case_id])
+        return self._sheets[case_id]
+
+    def load(self, case_ids: Collection[str]) -> None:
+        """Open the sheets of many cases at once, locked in an order that all units keep.
+
+        Columns are read, not mapped rows: such a row may have been read before it was locked.
+        """
+        missing = sorted(set(case_ids) - self._sheets.keys())
+        kept = select(
+            CaseRow.id, CaseRow.state, CaseRow.header, CaseRow.invitation, CaseRow.view_until, CaseRow.header_told
+        )
+        rows = self._session.execute(kept.where(CaseRow.id.in_(missing)).order_by(CaseRow.id).with_for_update())
+        found = {row.id: _read_sheet(row) for row in rows}
+        held_back = set(self._session.scalars(select(HeldBackRow.case_id).where(HeldBackRow.case_id.in_(missing))))
+        for case_id in missing:
+            sheet = self._sheets[case_id] = found.get(case_id) or Sheet(stored=False)
+            sheet.held_back = case_id in held_back
 
     def state(self, case_id: str) -> CaseState | None:
         """The state as far as we hold its log."""
@@ -105,30 +120,42 @@ class Book:
 
     def flush(self) -> None:
         """Write all sheets that changed."""
-        entries: list[dict[str, object]] = []
-        for case_id, sheet in self._sheets.items():
-            if not sheet.dirty:
-                continue
-            entries.extend(_entry_values(entry) for entry in sheet.new_entries)
+        dirty = {case_id: sheet for case_id, sheet in self._sheets.items() if sheet.dirty}
+        if not dirty:
+            return
+        self._session.flush()
+        self._write_rows(dirty)
+        entries = [_entry_values(entry) for sheet in dirty.values() for entry in sheet.new_entries]
+        if entries:
+            self._session.connection().execute(insert(EntryRow), entries)
+        for sheet in dirty.values():
             sheet.new_entries.clear()
             sheet.dirty = False
-            self._write(case_id, sheet)
-        if entries:
-            self._session.flush()
-            self._session.execute(insert(EntryRow), entries)
 
-    def _write(self, case_id: str, sheet: Sheet) -> None:
-        access = self._access(sheet)
-        if access is Access.NONE:
-            if sheet.row is not None:
-                self._session.delete(sheet.row)
-                sheet.row = None
-            return
-        if sheet.row is None:
-            sheet.row = CaseRow(id=case_id)
-            self._session.add(sheet.row)
-        _fill(sheet.row, sheet)
-        sheet.row.access = access
+    def _write_rows(self, sheets: dict[str, Sheet]) -> None:
+        new: list[dict[str, object]] = []
+        changed: list[dict[str, object]] = []
+        for case_id, sheet in sheets.items():
+            access = self._access(sheet)
+            if access is Access.NONE:
+                self._session.execute(delete(CaseRow).where(CaseRow.id == case_id))
+            elif sheet.stored:
+                changed.append({"this_id": case_id, "access": access.value, **_columns(sheet)})
+            else:
+                new.append({"id": case_id, "access": access.value, **_columns(sheet)})
+            sheet.stored = access is not Access.NONE
+            self._forget_row(case_id)
+        connection = self._session.connection()
+        if new:
+            connection.execute(insert(CaseRow), new)
+        if changed:
+            connection.execute(update(CaseRow).where(CaseRow.id == bindparam("this_id")), changed)
+
+    def _forget_row(self, case_id: str) -> None:
+        """Whoever asks the session for this row gets it as it is from now on."""
+        row = self._session.identity_map.get(identity_key(CaseRow, case_id))
+        if row is not None:
+            self._session.expire(row)
 
     def _access(self, sheet: Sheet) -> Access:
         state = sheet.state
@@ -143,26 +170,46 @@ class Book:
         return Access.FULL if state is not None else Access.NONE
 
 
-def _fill(row: CaseRow, sheet: Sheet) -> None:
-    """Repeat in plain columns what lists show."""
-    row.header = sheet.header.model_dump_json() if sheet.header is not None else None
-    row.invitation = sheet.invitation.model_dump_json() if sheet.invitation is not None else None
-    row.view_until, row.header_told = sheet.view_until, sheet.header_told
-    state = sheet.state
-    if state is not None:
-        row.state = state.model_dump_json(exclude_none=True)
-        row.title, row.place = _column(state.title), _column(state.place)
-    header = newest_header(sheet)
-    row.number, row.display_number = header.number, header.display_number
-    row.category, row.grade, row.status = header.category, header.grade, header.status
-    row.origin, row.holder, row.in_transit_to = header.origin, header.holder, header.in_transit_to
-    row.epoch, row.seq, row.deadline = header.epoch, header.seq, header.deadline
-    row.registered_at, row.joint, row.supervised = header.registered_at, header.joint, header.supervised
-    row.ended = header.status in {"closed", "withdrawn", "referred", "merged"}
-    if state is None and sheet.invitation is not None:
-        row.title, row.place = _column(sheet.invitation.title), _column(sheet.invitation.place)
-    elif state is None:
-        row.title, row.place = None, None
+def _read_sheet(row: Row[str, str | None, str | None, str | None, datetime | None, str | None]) -> Sheet:
+    _id, state, header, invitation, view_until, header_told = row
+    return Sheet(
+        stored=True,
+        state=CaseState.model_validate_json(state) if state is not None else None,
+        header=CaseHeader.model_validate_json(header) if header is not None else None,
+        invitation=Invitation.model_validate_json(invitation) if invitation is not None else None,
+        view_until=view_until,
+        header_told=header_told,
+    )
+
+
+def _columns(sheet: Sheet) -> dict[str, object]:
+    """A sheet as a row; what lists show is repeated in plain columns."""
+    state, invitation, header = sheet.state, sheet.invitation, newest_header(sheet)
+    named = state if state is not None else invitation
+    return {
+        "state": state.model_dump_json(exclude_none=True) if state is not None else None,
+        "header": sheet.header.model_dump_json() if sheet.header is not None else None,
+        "invitation": invitation.model_dump_json() if invitation is not None else None,
+        "view_until": sheet.view_until,
+        "header_told": sheet.header_told,
+        "title": _column(named.title) if named is not None else None,
+        "place": _column(named.place) if named is not None else None,
+        "number": header.number,
+        "display_number": header.display_number,
+        "category": header.category.value,
+        "grade": header.grade.value,
+        "status": header.status.value,
+        "origin": header.origin,
+        "holder": header.holder,
+        "in_transit_to": header.in_transit_to,
+        "epoch": header.epoch,
+        "seq": header.seq,
+        "deadline": header.deadline,
+        "registered_at": header.registered_at,
+        "joint": header.joint,
+        "supervised": header.supervised,
+        "ended": header.status in {"closed", "withdrawn", "referred", "merged"},
+    }
 
 
 def _column(text: str) -> str:

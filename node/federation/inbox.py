@@ -4,9 +4,14 @@ If one message fails, the frame is applied again message by message, each in a s
 with its reason and the link goes on. Messages of a case that has something parked wait behind it. Unknown types are
 parked too and replayed after an upgrade. Failures of the database itself are not the message's fault: the whole
 frame is undone and comes again.
+
+Before the transaction begins, all messages are read and their signatures checked, so that people who write do not
+wait for that. A message that can't be read then is read again in its turn: the certificate that it needs may stand
+before it in the same frame.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -28,6 +33,7 @@ from protocol.messages import (
     HOPS_MAX,
     PAYLOADS,
     Certificates,
+    Entries,
     Lane,
     Message,
     Receipt,
@@ -38,6 +44,7 @@ from protocol.messages import (
     read_message,
     read_payload,
 )
+from protocol.records import Frozen
 
 if TYPE_CHECKING:
     from node.center import Center
@@ -52,6 +59,63 @@ class Parked(Exception):
     """A message must wait; the reason is its text."""
 
 
+Payload = Frozen | arrivals.VerifiedEntries
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that came, read.
+
+    Attributes:
+        outer: as it travelled.
+        message: as its source wrote it; None where it is for somebody else.
+        payload: what it says; None where it is for somebody else, or of a type that we don't know.
+    """
+
+    outer: Message
+    message: Message | None = None
+    payload: Payload | None = None
+
+
+class _Parked:
+    """Which cases have something parked; looked up at once for those that a frame speaks of."""
+
+    def __init__(self, session: Session, case_ids: Iterable[str]) -> None:
+        self._session = session
+        self._found: dict[str, str | None] = dict.fromkeys(case_ids)
+        rows = session.execute(select(ParkedRow.case_id, ParkedRow.id).where(ParkedRow.case_id.in_(self._found)))
+        self._found.update((str(case_id), parked_id) for case_id, parked_id in rows)
+
+    def of(self, case_id: str) -> str | None:
+        """Something parked of this case."""
+        if case_id not in self._found:
+            query = select(ParkedRow.id).where(ParkedRow.case_id == case_id).limit(1)
+            self._found[case_id] = self._session.scalar(query)
+        return self._found[case_id]
+
+    def add(self, row: ParkedRow) -> None:
+        """Park a message; later ones of its case wait behind it."""
+        self._session.add(row)
+        self._session.flush()
+        if row.case_id is not None:
+            self._found[row.case_id] = row.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame in its unit of work.
+
+    Attributes:
+        receipts: ids of what came sealed and was applied, by source.
+    """
+
+    unit: Unit
+    peer: str
+    lane: Lane
+    parked: _Parked
+    receipts: dict[str, list[str]] = field(default_factory=dict)
+
+
 def apply_frame(center: "Center", peer: str, action: Apply) -> int:
     """Apply a frame in one transaction.
 
@@ -62,56 +126,84 @@ def apply_frame(center: "Center", peer: str, action: Apply) -> int:
         DatabaseUnavailable: nothing was applied.
         BadPosition: the lane has moved on meanwhile.
     """
+    read = [_try_read(center, peer, line) for line in action.messages]
     try:
         with center.database.write() as session:
-            unit = _open(center, session, peer, action)
-            receipts: dict[str, list[str]] = {}
-            for line in action.messages:
-                _apply(unit, peer, action.lane, line, receipts)
-            _close(unit, peer, action, receipts)
+            frame = _open(center, session, peer, action, read)
+            for line, arrival in zip(action.messages, read, strict=True):
+                _apply(frame, arrival or _read(center, peer, line))
+            _close(frame, action)
         return 0
     except (DatabaseUnavailable, OperationalError, BadPosition):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a message breaks, it is found and parked below
         log.info("frame.one_by_one", peer=peer, lane=action.lane, first=action.first, error=repr(error))
-    return _apply_one_by_one(center, peer, action)
+    return _apply_one_by_one(center, peer, action, read)
 
 
-def _apply_one_by_one(center: "Center", peer: str, action: Apply) -> int:
+def _apply_one_by_one(center: "Center", peer: str, action: Apply, read: Sequence[Arrival | None]) -> int:
     parked = 0
     with center.database.write() as session:
-        unit = _open(center, session, peer, action)
-        receipts: dict[str, list[str]] = {}
-        for seq, line in enumerate(action.messages, start=action.first):
+        frame = _open(center, session, peer, action, read)
+        for seq, (line, arrival) in enumerate(zip(action.messages, read, strict=True), start=action.first):
             try:
-                with unit.attempt():
-                    _apply(unit, peer, action.lane, line, receipts)
-                    unit.book.flush()
+                with frame.unit.attempt():
+                    _apply(frame, arrival or _read(center, peer, line))
+                    frame.unit.book.flush()
             except (DatabaseUnavailable, OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a message breaks, the link goes on and a person is told
-                _park(unit, peer, action.lane, seq, line, error)
+                _park(frame, seq, line, error)
                 parked += 1
-        _close(unit, peer, action, receipts)
+        _close(frame, action)
     return parked
+
+
+def _try_read(center: "Center", peer: str, line: bytes) -> Arrival | None:
+    try:
+        return _read(center, peer, line)
+    except RemoteError:
+        return None
+
+
+def _read(center: "Center", peer: str, line: bytes) -> Arrival:
+    """Open and read a message for us and check its signatures; of one for somebody else, the envelope."""
+    outer = read_message(line)
+    if outer.destination != center.code:
+        return Arrival(outer)
+    message = outer
+    keys_of = center.directory.known.keys_of
+    if outer.type == Type.SEALED:
+        message = open_message(outer, center.identity.sealing, keys_of(outer.sender))
+    elif outer.sender != peer:
+        raise BadRecord(f"unsealed message of {outer.sender} came from {peer}")
+    if message.type not in PAYLOADS:
+        return Arrival(outer, message)
+    payload = read_payload(message)
+    return Arrival(outer, message, arrivals.verified(payload, keys_of) if isinstance(payload, Entries) else payload)
 
 
 class BadPosition(Exception):
     """The lane's position is not where this frame continues."""
 
 
-def _open(center: "Center", session: Session, peer: str, action: Apply) -> Unit:
+def _open(center: "Center", session: Session, peer: str, action: Apply, read: Sequence[Arrival | None]) -> _Frame:
+    """Begin the unit of work of a frame, with what is known of its cases."""
     row = session.execute(
         select(InboxRow.applied_seq).where(InboxRow.peer == peer, InboxRow.lane == action.lane).with_for_update()
     ).one()
     if row.applied_seq != action.first - 1:
         raise BadPosition(f"{peer} {action.lane}: applied {row.applied_seq}, frame begins at {action.first}")
-    return Unit(center, session)
+    unit = Unit(center, session)
+    messages = [arrival.message for arrival in read if arrival is not None and arrival.message is not None]
+    case_ids = {message.subject for message in messages if message.subject is not None}
+    unit.book.load(case_ids)
+    return _Frame(unit, peer, action.lane, _Parked(session, case_ids))
 
 
-def _close(unit: Unit, peer: str, action: Apply, receipts: dict[str, list[str]]) -> None:
-    for source, ids in receipts.items():
-        unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+def _close(frame: _Frame, action: Apply) -> None:
+    unit, peer = frame.unit, frame.peer
+    _send_receipts(frame)
     unit.session.execute(
         update(InboxRow)
         .where(InboxRow.peer == peer, InboxRow.lane == action.lane)
@@ -136,41 +228,40 @@ def _close(unit: Unit, peer: str, action: Apply, receipts: dict[str, list[str]])
     unit.finish()
 
 
-def _apply(unit: Unit, peer: str, lane: Lane, line: bytes, receipts: dict[str, list[str]]) -> None:
+def _send_receipts(frame: _Frame) -> None:
+    for source, ids in frame.receipts.items():
+        frame.unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+
+
+def _apply(frame: _Frame, arrival: Arrival) -> None:
     """Apply one message, or pass it on."""
-    outer = read_message(line)
-    if outer.destination != unit.me:
-        _relay(unit, peer, lane, outer)
+    outer, message = arrival.outer, arrival.message
+    if message is None:
+        _relay(frame, outer)
         return
-    message = outer
-    if outer.type == Type.SEALED:
-        keys = unit.center.directory.known.keys_of(outer.sender)
-        message = open_message(outer, unit.center.identity.sealing, keys)
-    elif outer.sender != peer:
-        raise BadRecord(f"unsealed message of {outer.sender} came from {peer}")
-    deliver(unit, message)
+    _deliver(frame, message, arrival.payload)
     if outer.type == Type.SEALED and message.type not in SYSTEM_TYPES:
-        receipts.setdefault(message.sender, []).append(message.id)
+        frame.receipts.setdefault(message.sender, []).append(message.id)
 
 
-def deliver(unit: Unit, message: Message) -> None:
+def _deliver(frame: _Frame, message: Message, payload: Payload | None) -> None:
     """Hand a message for us to its handler.
 
     Raises:
         Parked: its type is unknown, or something of its case is parked already.
         RemoteError: it can't be accepted.
     """
-    if message.type not in PAYLOADS:
+    if payload is None:
         raise Parked(f"unknown type {message.type}")
-    case_id = message.subject
-    if case_id is not None:
-        behind = unit.session.scalar(select(ParkedRow.id).where(ParkedRow.case_id == case_id).limit(1))
+    if message.subject is not None:
+        behind = frame.parked.of(message.subject)
         if behind is not None:
             raise Parked(f"behind parked message {behind}")
-    _HANDLERS[message.type](unit, message, read_payload(message))
+    _HANDLERS[message.type](frame.unit, message, payload)
 
 
-def _relay(unit: Unit, peer: str, lane: Lane, message: Message) -> None:
+def _relay(frame: _Frame, message: Message) -> None:
+    unit, peer, lane = frame.unit, frame.peer, frame.lane
     neighbour = unit.tree.route(unit.me, message.destination)
     if neighbour is None or neighbour == peer or not unit.outbox.is_neighbour(neighbour):
         unit.outbox.undeliverable(message, f"{message.destination} takes no part in the federation")
@@ -180,7 +271,8 @@ def _relay(unit: Unit, peer: str, lane: Lane, message: Message) -> None:
         unit.outbox.forward(message, neighbour, lane)
 
 
-def _park(unit: Unit, peer: str, lane: Lane, seq: int, line: bytes, error: Exception) -> None:
+def _park(frame: _Frame, seq: int, line: bytes, error: Exception) -> None:
+    unit, peer, lane = frame.unit, frame.peer, frame.lane
     message: Message | None
     try:
         message = read_message(line)
@@ -188,7 +280,7 @@ def _park(unit: Unit, peer: str, lane: Lane, seq: int, line: bytes, error: Excep
         message = None
     reason = str(error) or type(error).__name__
     log.warning("message.parked", peer=peer, lane=lane, seq=seq, reason=reason, error=type(error).__name__)
-    unit.session.add(
+    frame.parked.add(
         ParkedRow(
             id=unit.new_id(),
             peer=peer,
@@ -202,7 +294,6 @@ def _park(unit: Unit, peer: str, lane: Lane, seq: int, line: bytes, error: Excep
             parked_at=unit.now,
         )
     )
-    unit.session.flush()
 
 
 def _case_id(unit: Unit, message: Message | None) -> str | None:
@@ -231,20 +322,19 @@ def retry_parked(center: "Center", parked_id: str | None = None) -> tuple[int, i
         for row in session.scalars(query).all():
             session.delete(row)
             session.flush()
-            receipts: dict[str, list[str]] = {}
+            frame = _Frame(unit, row.peer, Lane(row.lane), _Parked(session, ()))
             try:
                 with unit.attempt():
-                    _apply(unit, row.peer, Lane(row.lane), row.body, receipts)
+                    _apply(frame, _read(center, row.peer, row.body))
                     unit.book.flush()
             except (DatabaseUnavailable, OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
-                _park(unit, row.peer, Lane(row.lane), row.seq, row.body, error)
+                _park(frame, row.seq, row.body, error)
                 stay += 1
             else:
                 applied += 1
-                for source, ids in receipts.items():
-                    unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+                _send_receipts(frame)
         unit.finish()
     return applied, stay
 
