@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from node import brokers
@@ -38,7 +38,7 @@ from node.enrolment import enroll, revoke
 from node.federation.broker import SupervisedBroker
 from node.federation.memory_transport import MemoryBroker, MemoryTransport
 from node.federation.runner import Federation
-from node.federation.tables import LaneRow, LinkRow, ParkedRow
+from node.federation.tables import CertificateRow, LaneRow, LinkRow, OutboxRow, ParkedRow
 from node.federation.transport import Transport
 from node.founding import init_root, join
 from node.opening import open_center
@@ -361,6 +361,7 @@ async def county(
     codes: Collection[str] | None = None,
     wire: Wire = Wire.NATS,
     database_url: DatabaseUrl | None = None,
+    acquainted: bool = False,
     started: bool = True,
 ) -> AsyncIterator[Fed]:
     """A county of the shipped divisions, running.
@@ -373,12 +374,16 @@ async def county(
         codes: only these, and the county and townships above them.
         wire: real nats-servers, or memory.
         database_url: databases other than SQLite files.
+        acquainted: whether all know each other's certificates from the start, as if enrolled long ago; else these are
+            their first messages, the square of the number of centers.
         started: whether links run from the start; else ``await fed.start()``.
     """
     plan = chosen(code, townships=townships, villages=villages, codes=codes)
     fed = Fed(MovedClock())
     try:
         await asyncio.to_thread(_found, fed, plan, directory, wire, database_url)
+        if acquainted:
+            await asyncio.to_thread(_acquaint, fed)
         await _all(member.broker.start() for member in fed if member.broker is not None)
         if started:
             await fed.start()
@@ -410,6 +415,24 @@ def _found(fed: Fed, plan: list[Division], directory: Path, wire: Wire, database
             member.memory = MemoryBroker()
         else:
             member.broker = brokers.own_broker(member.center, member.settings)
+
+
+def _acquaint(fed: Fed) -> None:
+    """Give everybody all certificates, and take back the messages, never offered, that would have brought them."""
+    columns = (CertificateRow.code, CertificateRow.version, CertificateRow.claims, CertificateRow.signature)
+    known: dict[tuple[str, int], dict[str, object]] = {}
+    for member in fed:
+        with member.read() as session:
+            known |= {(row.code, row.version): row._asdict() for row in session.execute(select(*columns))}
+    for member in fed:
+        with member.center.database.write() as session:
+            assert session.scalar(select(func.max(LaneRow.offered_seq))) in {0, None}
+            session.execute(delete(OutboxRow))
+            session.execute(update(LaneRow).values(last_seq=0))
+            session.execute(delete(CertificateRow))
+            session.execute(insert(CertificateRow), list(known.values()))
+        with member.read() as session:
+            member.center.directory.refresh(session)
 
 
 def free_ports(count: int) -> list[int]:

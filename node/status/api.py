@@ -36,8 +36,8 @@ router = APIRouter(tags=["status"])
 STEPS_MAX = 1100
 """Steps of one series: three years of days."""
 
-STEPS_DEFAULT = {By.DAY: timedelta(days=29), By.WEEK: timedelta(weeks=11), By.MONTH: timedelta(days=335)}
-"""How far before its end a series begins, where nothing else is asked: 30 days, 12 weeks, 12 months."""
+STEPS_DEFAULT = {By.DAY: 30, By.WEEK: 12, By.MONTH: 12}
+"""Steps of a series that does not say where it begins."""
 
 LAST_DAY = date(2999, 12, 31)
 """Later days are typing errors, and the calendar needs room for the end of a step."""
@@ -313,7 +313,10 @@ def _period(first: date | None, last: date) -> Period:
 
 
 def _default_first(by: By, last: date) -> date:
-    return by.start(max(last, date.min + STEPS_DEFAULT[by]) - STEPS_DEFAULT[by])
+    first = by.start(last)
+    for _ in range(STEPS_DEFAULT[by] - 1):
+        first = by.start(max(first, date.min + timedelta(days=1)) - timedelta(days=1))
+    return first
 
 
 def _invalid(field: str, message: str) -> Invalid:
