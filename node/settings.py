@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         if backend == "sqlite":
             if url.database in (None, "", ":memory:"):
                 raise ValueError(N_("A center keeps its data in a file, not in memory."))
-            return f"sqlite:///{directory / str(url.database)}"
+            return url.set(database=str(directory / str(url.database))).render_as_string(hide_password=False)
         return value
 
     @validated("parent_url")

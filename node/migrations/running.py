@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from node import migrations
 from node.db import UtcDateTime
 
 
@@ -14,6 +15,7 @@ def config_for(connection: Connection | None = None) -> Config:
     """Alembic's configuration; ``env.py`` takes the connection from it."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("version_locations", str(migrations.VERSIONS))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
