@@ -8,6 +8,7 @@ otherwise    the case does not exist for this center (404)
 Rows say what this center once was told; the filter says what it may still read now.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from node.cases.tables import CaseRow
 from node.i18n import N_
 from node.problems import Problem
+from protocol.records import ID_PATTERN
 
 
 class Access(StrEnum):
@@ -33,7 +35,18 @@ def visible(now: datetime) -> ColumnElement[bool]:
     """The condition under which a case row may be read now."""
     return or_(
         CaseRow.access.in_([Access.FULL, Access.INVITED, Access.HEADER]),
-        and_(CaseRow.access == Access.VIEWED, or_(CaseRow.view_until > now, CaseRow.header.is_not(None))),
+        and_(
+            CaseRow.access == Access.VIEWED,
+            or_(CaseRow.view_until > now, CaseRow.invitation.is_not(None), CaseRow.header.is_not(None)),
+        ),
+    )
+
+
+def named(now: datetime) -> ColumnElement[bool]:
+    """The condition under which title and place of a visible row may be read now."""
+    return or_(
+        CaseRow.access.in_([Access.FULL, Access.INVITED]),
+        and_(CaseRow.access == Access.VIEWED, CaseRow.view_until > now),
     )
 
 
@@ -44,6 +57,8 @@ def access_of(row: CaseRow, now: datetime) -> Access:
         return access
     if row.view_until is not None and row.view_until > now:
         return Access.FULL
+    if row.invitation is not None:
+        return Access.INVITED
     return Access.HEADER if row.header is not None else Access.NONE
 
 
@@ -53,7 +68,7 @@ def visible_row(session: Session, case_id: str, now: datetime) -> tuple[CaseRow,
     Raises:
         Problem: 404 ``not-found``; whether the case exists elsewhere is nobody's business.
     """
-    row = session.get(CaseRow, case_id)
+    row = session.get(CaseRow, case_id) if re.fullmatch(ID_PATTERN, case_id) else None
     access = Access.NONE if row is None else access_of(row, now)
     if row is None or access is Access.NONE:
         raise Problem(404, N_("not-found"), N_("There is no such case at this center."))

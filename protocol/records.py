@@ -36,7 +36,8 @@ NUMBER_MAX = 2**31 - 1
 Number = Annotated[int, Field(ge=1, le=NUMBER_MAX)]
 Count = Annotated[int, Field(ge=0, le=NUMBER_MAX)]
 
-Token = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
+ID_PATTERN = r"^[!-~]{1,64}$"
+Token = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An id: printable ASCII without spaces, as every database and every log takes it."""
 
 NO_NUL = r"^[^\x00]*$"

@@ -158,16 +158,15 @@ class Book:
             self._session.expire(row)
 
     def _access(self, sheet: Sheet) -> Access:
+        """What this center may see: what it was told before a transfer has arrived gives it no sight of the case."""
         state = sheet.state
-        if state is not None and (self._me in {*state.followers, state.in_transit_to, state.holder}):
+        if state is not None and self._me in state.followers:
             return Access.FULL
+        if state is not None and (sheet.view_until is not None or sheet.invitation is None):
+            return Access.VIEWED
         if sheet.invitation is not None:
             return Access.INVITED
-        if state is not None and sheet.view_until is not None:
-            return Access.VIEWED
-        if sheet.header is not None:
-            return Access.HEADER
-        return Access.FULL if state is not None else Access.NONE
+        return Access.HEADER if sheet.header is not None else Access.NONE
 
 
 def _read_sheet(row: Row[str, str | None, str | None, str | None, datetime | None, str | None]) -> Sheet:

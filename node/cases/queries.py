@@ -2,17 +2,19 @@
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from node.access import visible
+from node.access import named, visible
 from node.cases.documents import CasePage, case_items
 from node.cases.tables import CaseRow
 from node.i18n import N_
 from node.problems import Problem
+from protocol.records import ID_PATTERN
 
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
@@ -64,8 +66,9 @@ def _conditions(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
         found.append(late if filter_.overdue else ~func.coalesce(late, False))
     if filter_.q:
         text = filter_.q.replace("\0", "")
-        columns = (CaseRow.number, CaseRow.display_number, CaseRow.title, CaseRow.place)
-        found.append(or_(*(column.contains(text, autoescape=True) for column in columns)))
+        numbers = [column.contains(text, autoescape=True) for column in (CaseRow.number, CaseRow.display_number)]
+        names = [column.contains(text, autoescape=True) for column in (CaseRow.title, CaseRow.place)]
+        found.append(or_(*numbers, and_(named(now), or_(*names))))
     return found
 
 
@@ -77,7 +80,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         at, _, case_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         instant = datetime.fromisoformat(at)
-        if instant.tzinfo is None or not case_id:
+        if instant.tzinfo is None or not re.fullmatch(ID_PATTERN, case_id):
             raise ValueError(at)
     except (ValueError, binascii.Error) as error:
         raise Problem(
