@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from node import brokers
-from node.cases import transfers
+from node.cases.undelivered import give_up
 from node.center import Center
 from node.directory import add_certificates
 from node.divisions import divisions
@@ -122,7 +122,7 @@ def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
         )
         certificate = issue(center.identity.signing, claims)
         _store(unit, certificate)
-        bounced = transfers.give_up(unit, code, reason or f"{code} left the federation")
+        bounced = give_up(unit, code, reason or f"{code} left the federation")
         spread(unit, [certificate])
         return bounced
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from node.access import visible_row
-from node.cases import asking, inputs, log, service, transfers
+from node.cases import asking, granting, inputs, log, service, transfers
 from node.cases.refusals import problem_of
 from node.cases.tables import RequestRow
 from node.i18n import N_
@@ -95,7 +95,8 @@ def _recall(unit: Unit, case_id: str, given: inputs.ReasonInput, actor: str) -> 
     if state is not None and state.custody.flight is not None:
         taken = transfers.take_back(unit, state, given.reason, actor)
         if taken is not None:
-            return taken
+            granting.receive_passed_on(unit, case_id, state.epoch)
+            return unit.book.state(case_id) or taken
     return asking.ask(unit, case_id, Ask.RECALL, r.AskReason(reason=given.reason), actor, epoch=given.epoch)
 
 
@@ -153,7 +154,7 @@ def _joint(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseSt
         _must_be_known(unit, partner, "partners")
     members = tuple(e.Member(name=member.name, role=member.role, center=unit.me) for member in given.members)
     body = e.Invited(partners=tuple(dict.fromkeys(given.partners)), reason=given.reason, members=members)
-    return service.invite(unit, state, body, actor)
+    return log.write(unit, state.id, Kind.INVITED, body, actor)
 
 
 def _handoff(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:

@@ -12,18 +12,17 @@ from sqlalchemy import delete, select
 
 from node.access import Access
 from node.cases import granting, transfers
-from node.cases.book import Sheet
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
+from node.cases.undelivered import come_back
 from node.unit import Unit
-from protocol.case import PartnerStatus
-from protocol.entries import Entry, read_entry, verify_entry
+from protocol.case import CaseState
+from protocol.entries import REASON_MAX, Entry, read_entry, verify_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
 from protocol.messages import (
     Answer,
     CaseHeader,
     Entries,
     Invitation,
-    InvitationKind,
     Message,
     Refusal,
     RequestMessage,
@@ -89,10 +88,8 @@ def _fold(unit: Unit, entry: Entry) -> None:
         state = unit.book.append(entry)
     except Refused as refused:
         raise OutOfOrder(f"{entry.head.kind}: {refused}") from refused
-    sheet = unit.book.sheet(state.id)
-    partner = state.partners.get(unit.me)
-    if unit.me in state.followers or (partner is not None and partner.status is PartnerStatus.DECLINED):
-        sheet.invitation = None
+    if unit.me in state.followers:
+        unit.book.sheet(state.id).invitation = None
 
 
 def _must_be_the_same(unit: Unit, entry: Entry) -> None:
@@ -101,44 +98,73 @@ def _must_be_the_same(unit: Unit, entry: Entry) -> None:
         raise OutOfOrder(f"another entry stands at seq {entry.head.seq} of case {entry.head.case_id}")
 
 
+NOTICE = 0
+"""Where the notice of a transfer is held back that came before an entry of its log; entries begin at 1."""
+
+
 def _hold_back(unit: Unit, entry: Entry) -> None:
-    if unit.session.get(HeldBackRow, (entry.head.case_id, entry.head.seq)) is None:
-        row = HeldBackRow(
-            case_id=entry.head.case_id,
-            seq=entry.head.seq,
-            record=entry.record.model_dump_json(),
-            held_at=unit.now,
-        )
+    _keep_back(unit, entry.head.case_id, entry.head.seq, entry.record)
+
+
+def _keep_back(unit: Unit, case_id: str, seq: int, record: Record | TransferNotice) -> None:
+    row = unit.session.get(HeldBackRow, (case_id, seq))
+    if row is None:
+        row = HeldBackRow(case_id=case_id, seq=seq, held_at=unit.now)
         unit.session.add(row)
-        unit.session.flush()
-        unit.book.sheet(entry.head.case_id).held_back = True
-        log.info("entry.held_back", case_id=entry.head.case_id, seq=entry.head.seq)
+        log.info("entry.held_back", case_id=case_id, seq=seq)
+    elif seq != NOTICE:
+        return
+    row.record = record.model_dump_json()
+    unit.session.flush()
+    unit.book.sheet(case_id).held_back = True
 
 
 def _take_held_back(unit: Unit, case_id: str) -> None:
-    rows = unit.session.scalars(select(HeldBackRow).where(HeldBackRow.case_id == case_id).order_by(HeldBackRow.seq))
-    for row in rows.all():
+    """Take what waited as far as nothing is missing any more, and custody if that waited too."""
+    held = select(HeldBackRow).where(HeldBackRow.case_id == case_id).order_by(HeldBackRow.seq)
+    notice = None
+    for row in unit.session.scalars(held).all():
+        if row.seq == NOTICE:
+            notice = row
+            continue
         state = unit.book.state(case_id)
-        held = state.seq if state is not None else 0
-        if row.seq > held + 1:
+        last = state.seq if state is not None else 0
+        if row.seq > last + 1:
             return
         entry = read_entry(Record.model_validate_json(row.record))
         unit.session.delete(row)
-        if row.seq == held + 1:
+        if row.seq == last + 1:
             _fold(unit, entry)
+    if notice is not None:
+        _take_noticed(unit, notice)
+
+
+def _take_noticed(unit: Unit, row: HeldBackRow) -> None:
+    state, notice = unit.book.state(row.case_id), TransferNotice.model_validate_json(row.record)
+    if state is not None and state.seq >= notice.seq:
+        unit.session.delete(row)
+        unit.session.flush()
+        _take_custody(unit, state, notice)
 
 
 def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
-    """Custody comes to us: take it, or refuse it for ever."""
-    state = unit.book.state(payload.case_id)
-    if state is not None and state.epoch > payload.epoch:
-        log.info("transfer.stale", case_id=payload.case_id, epoch=payload.epoch, our_epoch=state.epoch)
-        return
+    """Custody comes to us: take it, or refuse it for ever; it waits where its log waits for an entry."""
+    sheet = unit.book.sheet(payload.case_id)
+    state = sheet.state
     if transfers.is_buried(unit, payload.case_id, payload.epoch):
         refuse(unit, payload, message.sender, "was refused before")
-        return
-    if state is None or state.seq < payload.seq:
+    elif state is not None and state.seq >= payload.seq:
+        _take_custody(unit, state, payload)
+    elif sheet.held_back:
+        _keep_back(unit, payload.case_id, NOTICE, payload)
+    else:
         raise OutOfOrder(f"transfer of case {payload.case_id} came before its log")
+
+
+def _take_custody(unit: Unit, state: CaseState, payload: TransferNotice) -> None:
+    if state.epoch > payload.epoch:
+        log.info("transfer.stale", case_id=payload.case_id, epoch=payload.epoch, our_epoch=state.epoch)
+        return
     flight = state.custody.flight
     if flight is None:
         return
@@ -150,9 +176,25 @@ def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
 
 def refuse(unit: Unit, notice: TransferNotice, sender: str, reason: str) -> None:
     """Refuse a transfer: leave a tombstone and send custody back, in the same transaction."""
+    reason = reason.replace("\0", "")[:REASON_MAX]
     transfers.bury(unit, notice.case_id, notice.epoch, reason)
     refusal = Refusal(case_id=notice.case_id, epoch=notice.epoch, reason=reason)
     unit.outbox.send(Type.REFUSAL, refusal, sender, case_id=notice.case_id)
+    _drop_copy(unit, notice.case_id, notice.epoch)
+
+
+def _drop_copy(unit: Unit, case_id: str, epoch: int) -> None:
+    """What came along with a transfer that we refused is not ours to keep; its requests go back with it."""
+    sheet = unit.book.sheet(case_id)
+    state = sheet.state
+    if state is not None and (unit.me in state.followers or state.epoch > epoch or sheet.view_until is not None):
+        return
+    sheet.state, sheet.held_back, sheet.dirty = None, False, True
+    sheet.new_entries.clear()
+    waiting = RequestRow.mine.is_(False) & (RequestRow.state == RequestState.PENDING)
+    unit.session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
+    unit.session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
+    unit.session.execute(delete(RequestRow).where(RequestRow.case_id == case_id, waiting))
 
 
 def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
@@ -161,8 +203,7 @@ def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
     if state is None or state.in_transit_to != message.sender:
         log.info("refusal.stale", case_id=payload.case_id, epoch=payload.epoch)
         return
-    if transfers.bounce(unit, payload.case_id, payload.epoch, payload.reason) is not None:
-        granting.receive_waiting(unit, payload.case_id)
+    come_back(unit, payload.case_id, payload.epoch, payload.reason)
 
 
 def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
@@ -180,20 +221,19 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
 
 
 def on_invitation(unit: Unit, message: Message, payload: Invitation) -> None:
-    """We are invited to mediate jointly or to take a case over, or not any more."""
+    """We are invited to mediate jointly or to take a case over, or not any more; who invited us also withdraws."""
+    sheet = unit.book.sheet(payload.header.case_id)
+    known = sheet.invitation
+    if payload.withdrawn:
+        if known is not None and known.header.holder == message.sender:
+            sheet.invitation, sheet.dirty = None, True
+        return
     if payload.header.holder != message.sender:
         raise BadRecord("invitation by somebody who does not hold the case")
-    sheet = unit.book.sheet(payload.header.case_id)
-    if payload.withdrawn:
-        _forget_invitation(sheet)
-    else:
-        sheet.invitation = payload
-        sheet.dirty = True
-
-
-def _forget_invitation(sheet: Sheet) -> None:
-    sheet.invitation = None
-    sheet.dirty = True
+    follows = sheet.state is not None and unit.me in sheet.state.followers
+    newer = known is None or (known.header.epoch, known.header.seq) <= (payload.header.epoch, payload.header.seq)
+    if newer and not follows:
+        sheet.invitation, sheet.dirty = payload, True
 
 
 def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
@@ -208,13 +248,8 @@ def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
     row = unit.session.get(RequestRow, payload.request_id)
     if row is None or not row.mine or row.case_id != payload.case_id:
         raise BadRecord(f"answer to a request that we did not make: {payload.request_id}")
-    row.state, row.reason = payload.state, payload.reason
-    sheet = unit.book.sheet(payload.case_id)
-    granted = payload.state is RequestState.GRANTED
-    declined = row.kind in {Ask.JOINT_DECLINE, Ask.HANDOFF_DECLINE} and granted
-    stale = payload.reason == "stale-epoch" and row.kind in {Ask.HANDOFF_ACCEPT, Ask.HANDOFF_DECLINE}
-    if sheet.invitation is not None and (declined or (stale and sheet.invitation.kind is InvitationKind.HANDOFF)):
-        _forget_invitation(sheet)
+    if row.state == RequestState.PENDING:  # the first answer counts
+        row.state, row.reason = payload.state, payload.reason
 
 
 def on_view(unit: Unit, message: Message, payload: View) -> None:

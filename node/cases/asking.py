@@ -4,11 +4,20 @@ from node.access import visible_row
 from node.cases.book import newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
-from protocol.custody import check_epoch
 from protocol.errors import Refused
-from protocol.messages import RequestMessage, RequestState, Type
+from protocol.messages import CaseHeader, RequestMessage, RequestState, Type
 from protocol.records import Frozen
 from protocol.requests import Ask, RequestHead, write_request
+
+
+def check_named_epoch(header: CaseHeader, epoch: int | None) -> None:
+    """Refuse who names another epoch than the newest that we know of.
+
+    Raises:
+        Refused: ``stale-epoch``.
+    """
+    if epoch is not None and epoch != header.epoch:
+        raise Refused("stale-epoch", epoch=header.epoch, holder=header.holder, in_transit_to=header.in_transit_to)
 
 
 def ask(unit: Unit, case_id: str, kind: Ask, body: Frozen, actor: str, *, epoch: int | None = None) -> RequestRow:
@@ -29,8 +38,7 @@ def ask(unit: Unit, case_id: str, kind: Ask, body: Frozen, actor: str, *, epoch:
     visible_row(unit.session, case_id, unit.now)
     sheet = unit.book.sheet(case_id)
     header = newest_header(sheet)
-    if epoch is not None and sheet.state is not None:
-        check_epoch(sheet.state.custody, epoch)
+    check_named_epoch(header, epoch)
     target = header.holder or header.in_transit_to
     assert target is not None
     if target == unit.me:

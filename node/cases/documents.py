@@ -12,7 +12,7 @@ from node.access import Access, access_of
 from node.cases.tables import CaseRow, EntryRow, RequestRow
 from protocol.case import CaseState
 from protocol.entries import EntryHead, Member, Party
-from protocol.messages import Invitation
+from protocol.messages import Invitation, RequestState
 from protocol.records import Instant
 from protocol.requests import RequestHead
 
@@ -193,7 +193,9 @@ def _joint(state: CaseState) -> JointOut | None:
 
 def _requests(session: Session, case_ids: Sequence[str]) -> dict[str, list[RequestOut]]:
     rows = session.scalars(
-        select(RequestRow).where(RequestRow.case_id.in_(case_ids)).order_by(RequestRow.at, RequestRow.id)
+        select(RequestRow)
+        .where(RequestRow.case_id.in_(case_ids), RequestRow.state.in_(list(RequestState)))
+        .order_by(RequestRow.at, RequestRow.id)
     )
     found: dict[str, list[RequestOut]] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from node.cases import log, transfers
 from node.cases.tables import RequestRow
@@ -26,12 +26,15 @@ from protocol.requests import EPOCH_BOUND, Ask, CaseRequest
 
 logger = structlog.get_logger()
 
+PASSED_ON = "passed_on"
+"""State of a request that we sent on to the center that held the case, or was about to; ``reason`` says the epoch."""
+
 
 def receive(unit: Unit, request: CaseRequest) -> None:
     """Judge a request, pass it on, or keep it until the transfer that precedes it is applied."""
     head = request.head
     row = unit.session.get(RequestRow, head.id)
-    if row is not None and row.state != RequestState.PENDING:
+    if row is not None and row.state not in {RequestState.PENDING, PASSED_ON}:
         _answer(unit, request, RequestState(row.state), row.reason)
         return
     state = unit.book.state(head.case_id)
@@ -44,21 +47,48 @@ def receive(unit: Unit, request: CaseRequest) -> None:
     elif state.in_transit_to == unit.me:
         _remember(unit, request, RequestState.PENDING, None)
     else:
-        target = state.holder or state.in_transit_to
-        assert target is not None
-        if unit.outbox.send(Type.REQUEST, RequestMessage(request=request.record), target, case_id=state.id) is None:
-            _settle(unit, request, RequestState.REFUSED, "unreachable")
+        _pass_on(unit, state, request)
+
+
+def _pass_on(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    target, request_id = state.holder or state.in_transit_to, request.head.id
+    assert target is not None
+    message = RequestMessage(request=request.record)
+    if unit.outbox.send(Type.REQUEST, message, target, case_id=state.id, message_id=request_id) is None:
+        _settle(unit, request, RequestState.REFUSED, "unreachable")
+    elif request.head.center != unit.me:
+        _remember(unit, request, PASSED_ON, str(state.epoch))
+
+
+def receive_passed_on(unit: Unit, case_id: str, epoch: int) -> None:
+    """Judge the requests that were passed on to the destination of a transfer that came back."""
+    _receive_again(unit, case_id, RequestRow.state == PASSED_ON, RequestRow.reason == str(epoch))
+
+
+def unreachable(unit: Unit, request_id: str) -> None:
+    """A request that we made or passed on could not be brought to its destination."""
+    row = unit.session.get(RequestRow, request_id)
+    if row is None:
+        return
+    if row.mine and row.state == RequestState.PENDING:
+        row.state, row.reason = RequestState.REFUSED, "unreachable"
+    elif row.state == PASSED_ON:
+        _settle(unit, _read(unit, row), RequestState.REFUSED, "unreachable")
 
 
 def receive_waiting(unit: Unit, case_id: str) -> None:
-    """Judge the requests that waited for custody of this case to arrive (or to come back)."""
-    rows = unit.session.scalars(
-        select(RequestRow)
-        .where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), RequestRow.state == RequestState.PENDING)
-        .order_by(RequestRow.at)
-    ).all()
-    for row in rows:
-        receive(unit, r.read_request(Record.model_validate_json(row.record), unit.center.directory.known.keys_of))
+    """Judge the requests that waited for custody of this case to arrive."""
+    _receive_again(unit, case_id, RequestRow.state == RequestState.PENDING)
+
+
+def _receive_again(unit: Unit, case_id: str, *conditions: ColumnElement[bool]) -> None:
+    others = select(RequestRow).where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), *conditions)
+    for row in unit.session.scalars(others.order_by(RequestRow.at, RequestRow.id)).all():
+        receive(unit, _read(unit, row))
+
+
+def _read(unit: Unit, row: RequestRow) -> CaseRequest:
+    return r.read_request(Record.model_validate_json(row.record), unit.center.directory.known.keys_of)
 
 
 def _judge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
@@ -81,7 +111,7 @@ def _settle(unit: Unit, request: CaseRequest, judged: RequestState, reason: str 
     )
 
 
-def _remember(unit: Unit, request: CaseRequest, judged: RequestState, reason: str | None) -> None:
+def _remember(unit: Unit, request: CaseRequest, judged: str, reason: str | None) -> None:
     row = unit.session.get(RequestRow, request.head.id)
     if row is None:
         head = request.head
@@ -204,8 +234,10 @@ def _recall(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """Granted by the node itself while no person has accepted."""
     body, asker, custody = request.body, request.head.center, state.custody
     assert isinstance(body, r.AskReason)
-    if custody.last_sender != asker or not custody.stack or custody.stack[-1].center != asker:
+    if custody.last_sender != asker:
         raise Refused("not-last-sender")
+    if not custody.stack or custody.stack[-1].center != asker:  # it gave the case back: that is no giving
+        raise Refused("nothing-to-return-to")
     if custody.accepted_by is not None:
         raise Refused("recall-too-late", accepted_by=custody.accepted_by)
     recalled = e.Recalled(to=asker, reason=body.reason, request=request.record)

@@ -1,6 +1,7 @@
 """Writing into a case's log: sign, fold, and tell everyone who must know, in one unit of work."""
 
 from node.cases.book import Sheet, header_of
+from node.cases.inviting import tell_invited
 from node.unit import Unit
 from protocol.case import CaseState, next_epoch
 from protocol.entries import Body, Entry, EntryHead, Kind, write_entry
@@ -13,16 +14,16 @@ SYSTEM = "system"
 
 
 def write(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> CaseState:
-    """Append an entry as its author and tell the followers and, where they may know, the ancestors.
+    """Append an entry as its author and tell everyone who must know.
 
     Raises:
         Refused: a rule forbids it.
         BodyTooLarge: the body exceeds 32 KB.
     """
-    entry, state = append(unit, case_id, kind, body, actor)
-    tell_followers(unit, state, entry)
-    tell_ancestors(unit, state)
-    return state
+    before = unit.book.state(case_id)
+    entry, after = append(unit, case_id, kind, body, actor)
+    tell(unit, before, after, entry)
+    return after
 
 
 def append(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> tuple[Entry, CaseState]:
@@ -40,6 +41,21 @@ def append(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> tupl
     )
     entry = write_entry(unit.center.identity.signing, head, body, unit.new_salt())
     return entry, unit.book.append(entry)
+
+
+def tell(unit: Unit, before: CaseState | None, after: CaseState, entry: Entry, *, but: str | None = None) -> None:
+    """Tell the followers of an entry, the invited and the ancestors of what it changed.
+
+    Args:
+        unit: the unit of work.
+        before: the state before the entry.
+        after: the state after it.
+        entry: the entry.
+        but: a follower that has been told already.
+    """
+    tell_followers(unit, after, entry, but=but)
+    tell_invited(unit, before, after)
+    tell_ancestors(unit, after)
 
 
 def tell_followers(unit: Unit, state: CaseState, entry: Entry, *, but: str | None = None) -> None:

@@ -8,17 +8,17 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.cases import log, transfers
-from node.cases.book import header_of, newest_header
+from node.cases.asking import check_named_epoch
+from node.cases.book import newest_header
 from node.cases.tables import NumberRow
 from node.clock import LOCAL_ZONE
 from node.unit import Unit
 from protocol import entries as e
 from protocol.case import CaseState, check
 from protocol.codes import Category, Grade, Source, Trigger, short_name
-from protocol.custody import check_epoch, destination_of_return
+from protocol.custody import destination_of_return
 from protocol.entries import Kind
 from protocol.errors import Refused
-from protocol.messages import Invitation, InvitationKind, Type
 from protocol.policy import escalation_gate
 from protocol.records import Frozen
 
@@ -66,10 +66,8 @@ def refuse_non_holder(unit: Unit, case_id: str, epoch: int | None) -> NoReturn:
     Raises:
         Refused: ``stale-epoch`` where the caller names another epoch, else ``not-holder``.
     """
-    sheet = unit.book.sheet(case_id)
-    if epoch is not None and sheet.state is not None:
-        check_epoch(sheet.state.custody, epoch)
-    header = newest_header(sheet)
+    header = newest_header(unit.book.sheet(case_id))
+    check_named_epoch(header, epoch)
     raise Refused("not-holder", holder=header.holder, in_transit_to=header.in_transit_to)
 
 
@@ -101,15 +99,6 @@ def give_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
     return transfers.transfer(unit, state.id, Kind.RETURNED, body, actor)
 
 
-def invite(unit: Unit, state: CaseState, body: e.Invited, actor: str) -> CaseState:
-    """Invite partners to a joint mediation (联合调处); each gets header, title, place and reason."""
-    after = log.write(unit, state.id, Kind.INVITED, body, actor)
-    for partner in body.partners:
-        if partner not in after.accepted_partners:
-            send_invitation(unit, after, InvitationKind.JOINT, partner, body.reason)
-    return after
-
-
 def offer_handoff(unit: Unit, state: CaseState, to: str, reason: str, actor: str) -> CaseState:
     """Ask a peer to take the case over (移交); custody moves when it accepts.
 
@@ -118,25 +107,4 @@ def offer_handoff(unit: Unit, state: CaseState, to: str, reason: str, actor: str
     """
     if not unit.outbox.reachable(to):
         raise Refused("unreachable", center=to)
-    previous = state.offer
-    after = log.write(unit, state.id, Kind.OFFERED, e.Offered(to=to, reason=reason), actor)
-    if previous is not None and previous.to != to:
-        send_invitation(unit, after, InvitationKind.HANDOFF, previous.to, previous.reason, withdrawn=True)
-    if to not in after.followers:
-        send_invitation(unit, after, InvitationKind.HANDOFF, to, reason)
-    return after
-
-
-def send_invitation(
-    unit: Unit, state: CaseState, kind: InvitationKind, to: str, reason: str, *, withdrawn: bool = False
-) -> None:
-    """Tell somebody that it is invited, or not any more."""
-    invitation = Invitation(
-        kind=kind,
-        header=header_of(state),
-        title="" if withdrawn else state.title,
-        place="" if withdrawn else state.place,
-        reason=reason,
-        withdrawn=withdrawn,
-    )
-    unit.outbox.send(Type.INVITATION, invitation, to, case_id=state.id)
+    return log.write(unit, state.id, Kind.OFFERED, e.Offered(to=to, reason=reason), actor)

@@ -6,10 +6,10 @@ new holder about a transfer that has not reached it yet.
 """
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from node.cases import log
-from node.cases.tables import RequestRow, TombstoneRow
+from node.cases.tables import TombstoneRow
 from node.cases.working_days import add_working_days
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from node.unit import Unit
@@ -18,7 +18,7 @@ from protocol.custody import POPPING, restored_deadline
 from protocol.entries import Delivered, Kind, Recalled, Transfer, WithReason
 from protocol.errors import Refused
 from protocol.link import StopReason
-from protocol.messages import Message, RequestState, TransferNotice, Type, Void, source_of, write_message
+from protocol.messages import Message, TransferNotice, Type, Void, source_of, write_message
 
 logger = structlog.get_logger()
 
@@ -40,8 +40,7 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     log.send_records(unit, case_id, records, body.to, transfer_epoch=state.epoch)
     notice = TransferNotice(case_id=case_id, epoch=state.epoch, seq=state.seq, kind=kind)
     unit.outbox.send(Type.TRANSFER, notice, body.to, case_id=case_id, transfer_epoch=state.epoch)
-    log.tell_followers(unit, state, entry, but=body.to)
-    log.tell_ancestors(unit, state)
+    log.tell(unit, before, state, entry, but=body.to)
     return state
 
 
@@ -97,6 +96,8 @@ def is_buried(unit: Unit, case_id: str, epoch: int) -> bool:
 def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseState | None:
     """Take back our own transfer if no wire has seen it yet: its messages become void, custody is ours again at once.
 
+    Whatever else was said about the case to its destination meanwhile becomes void too.
+
     Returns:
         The case, or None if the transfer has been offered already (then only a recall helps).
     """
@@ -114,23 +115,41 @@ def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
     entry, after = log.append(unit, state.id, Kind.RECALLED, body, actor)
     if flight.to in after.followers:
         log.send_records(unit, state.id, [departure.record, entry.record], flight.to)
-    log.tell_followers(unit, after, entry, but=flight.to)
-    log.tell_ancestors(unit, after)
+    log.tell(unit, state, after, entry, but=flight.to)
     return after
 
 
 def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:
-    """The messages of the transfer in flight, if none of them was ever offered to the wire."""
-    rows = unit.session.scalars(
-        select(OutboxRow).where(OutboxRow.case_id == state.id, OutboxRow.transfer_epoch == state.epoch)
-    ).all()
-    if not rows:
+    """The messages to the destination since the transfer in flight, if no wire has seen its first one."""
+    first = unit.session.execute(
+        select(OutboxRow.peer, OutboxRow.lane, OutboxRow.seq, OutboxRow.destination)
+        .where(OutboxRow.case_id == state.id, OutboxRow.transfer_epoch == state.epoch)
+        .order_by(OutboxRow.seq)
+        .limit(1)
+    ).one_or_none()
+    if first is None:
         return None
-    first = min(rows, key=lambda row: row.seq)
-    offered = unit.session.scalar(
-        select(LaneRow.offered_seq).where(LaneRow.peer == first.peer, LaneRow.lane == first.lane).with_for_update()
+    offered = _lock_lanes(unit)
+    if offered[first.peer, first.lane] >= first.seq:
+        return None
+    since = select(OutboxRow).where(
+        OutboxRow.peer == first.peer,
+        OutboxRow.lane == first.lane,
+        OutboxRow.seq >= first.seq,
+        OutboxRow.destination == first.destination,
+        OutboxRow.case_id == state.id,
     )
-    return None if offered is None or offered >= first.seq else list(rows)
+    return list(unit.session.scalars(since))
+
+
+def _lock_lanes(unit: Unit) -> dict[tuple[str, str], int]:
+    """What was offered of each lane, and nothing more is until this unit ends.
+
+    All are locked, in the order in which every unit locks them at its end, and after the counters, as there.
+    """
+    unit.ledger.lock()
+    lanes = select(LaneRow.peer, LaneRow.lane, LaneRow.offered_seq).order_by(LaneRow.peer, LaneRow.lane)
+    return {(row.peer, row.lane): row.offered_seq for row in unit.session.execute(lanes.with_for_update())}
 
 
 def _void(row: OutboxRow) -> bytes:
@@ -146,32 +165,3 @@ def _void(row: OutboxRow) -> bytes:
         data=Void().model_dump(mode="json"),
     )
     return write_message(void)
-
-
-def refuse_request(unit: Unit, request_id: str, reason: str) -> None:
-    """Our own pending request can't reach anybody: say so on it."""
-    row = unit.session.get(RequestRow, request_id)
-    if row is not None and row.mine and row.state == RequestState.PENDING:
-        row.state, row.reason = RequestState.REFUSED, reason
-
-
-def give_up(unit: Unit, peer: str, reason: str) -> int:
-    """A neighbour was cut off: what still waits for it comes back. Returns how many transfers of ours bounced."""
-    bounced = 0
-    waiting = unit.session.scalars(
-        select(OutboxRow)
-        .join(LaneRow, (LaneRow.peer == OutboxRow.peer) & (LaneRow.lane == OutboxRow.lane))
-        .where(OutboxRow.peer == peer, OutboxRow.seq > LaneRow.acked_seq)
-        .order_by(OutboxRow.lane, OutboxRow.seq)
-    ).all()
-    for row in waiting:
-        if row.case_id is not None and row.transfer_epoch is not None:
-            bounced += bounce(unit, row.case_id, row.transfer_epoch, reason) is not None
-            continue
-        message = Message.model_validate_json(row.body)
-        if message.sender == unit.me:
-            refuse_request(unit, message.id, "unreachable")
-        else:
-            unit.outbox.undeliverable(message, reason)
-    unit.session.execute(update(OutboxRow).where(OutboxRow.peer == peer).values(case_id=None))
-    return bounced

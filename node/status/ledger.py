@@ -42,6 +42,10 @@ class Ledger:
         """Go back to a snapshot."""
         self._delta = snapshot
 
+    def lock(self) -> None:
+        """Lock our row now, for a unit that locks what comes behind it before its end."""
+        self._total()
+
     def flush(self) -> None:
         """Add the changes to the total and to today's row."""
         delta = {name: count for name, count in self._delta.items() if count}
