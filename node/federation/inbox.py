@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from node.cases import arrivals, transfers
+from node.cases import arrivals, undelivered
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
 from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
@@ -37,8 +37,8 @@ from protocol.messages import (
     Lane,
     Message,
     Receipt,
+    TransferNotice,
     Type,
-    Undeliverable,
     Void,
     open_message,
     read_message,
@@ -53,6 +53,10 @@ log = structlog.get_logger()
 
 SYSTEM_TYPES = frozenset({Type.RECEIPT, Type.UNDELIVERABLE, Type.CERTIFICATES, Type.DAYS, Type.VOID})
 """Types that need no receipt."""
+
+
+PARKED_REASON_MAX = 1000
+"""Characters of a reason that are kept."""
 
 
 class Parked(Exception):
@@ -78,11 +82,16 @@ class Arrival:
 
 
 class _Parked:
-    """Which cases have something parked; looked up at once for those that a frame speaks of."""
+    """Which cases have something parked; looked up at once for those that a frame speaks of.
 
-    def __init__(self, session: Session, case_ids: Iterable[str]) -> None:
+    Without ``look`` these cases have nothing: whoever retries has seen to that.
+    """
+
+    def __init__(self, session: Session, case_ids: Iterable[str], *, look: bool = True) -> None:
         self._session = session
         self._found: dict[str, str | None] = dict.fromkeys(case_ids)
+        if not look:
+            return
         rows = session.execute(select(ParkedRow.case_id, ParkedRow.id).where(ParkedRow.case_id.in_(self._found)))
         self._found.update((str(case_id), parked_id) for case_id, parked_id in rows)
 
@@ -272,13 +281,10 @@ def _relay(frame: _Frame, message: Message) -> None:
 
 
 def _park(frame: _Frame, seq: int, line: bytes, error: Exception) -> None:
+    """Keep a message that can't be applied. A transfer does not wait with it: custody goes back at once."""
     unit, peer, lane = frame.unit, frame.peer, frame.lane
-    message: Message | None
-    try:
-        message = read_message(line)
-    except BadRecord:
-        message = None
-    reason = str(error) or type(error).__name__
+    outer, message = _as_far_as_readable(unit.center, peer, line)
+    reason = _reason(error)
     log.warning("message.parked", peer=peer, lane=lane, seq=seq, reason=reason, error=type(error).__name__)
     frame.parked.add(
         ParkedRow(
@@ -286,57 +292,102 @@ def _park(frame: _Frame, seq: int, line: bytes, error: Exception) -> None:
             peer=peer,
             lane=lane,
             seq=seq,
-            message_id=message.id if message is not None else None,
-            type=message.type if message is not None else None,
-            case_id=_case_id(unit, message),
-            reason=reason[:1000],
+            message_id=outer.id if outer is not None else None,
+            type=(message or outer).type if outer is not None else None,
+            case_id=message.subject if message is not None else None,
+            reason=reason,
             body=line,
             parked_at=unit.now,
         )
     )
+    if message is not None and message.type == Type.TRANSFER:
+        _refuse(unit, message, reason)
 
 
-def _case_id(unit: Unit, message: Message | None) -> str | None:
-    """The case that a parked message belongs to, so that later ones wait behind it."""
-    if message is None or message.type != Type.SEALED or message.destination != unit.me:
-        return message.subject if message is not None else None
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).replace("\0", "")[:PARKED_REASON_MAX]
+
+
+def _as_far_as_readable(center: "Center", peer: str, line: bytes) -> tuple[Message | None, Message | None]:
+    """A message as it travelled, and as its source wrote it for us; only what can be believed."""
     try:
-        keys = unit.center.directory.known.keys_of(message.sender)
-        return open_message(message, unit.center.identity.sealing, keys).subject
+        outer = read_message(line)
     except RemoteError:
-        return None
+        return None, None
+    if outer.type != Type.SEALED:
+        return outer, outer if outer.sender == peer else None
+    try:
+        keys = center.directory.known.keys_of(outer.sender)
+        return outer, open_message(outer, center.identity.sealing, keys)
+    except RemoteError:
+        return outer, None
+
+
+def _refuse(unit: Unit, message: Message, reason: str) -> None:
+    try:
+        notice = read_payload(message)
+    except BadRecord:
+        return
+    assert isinstance(notice, TransferNotice)
+    arrivals.refuse(unit, notice, message.sender, reason)
 
 
 def retry_parked(center: "Center", parked_id: str | None = None) -> tuple[int, int]:
-    """Apply parked messages again, oldest first.
+    """Apply parked messages again, oldest first; what stays keeps its place, and what waits behind it stays too.
+
+    Args:
+        center: our center.
+        parked_id: only this message, and those of its case behind it.
 
     Returns:
-        How many were applied now, and how many stay parked.
+        How many were applied now, and how many of those stay parked.
     """
     applied = stay = 0
     with center.database.write() as session:
         unit = Unit(center, session)
-        query = select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)
-        if parked_id is not None:
-            query = query.where(ParkedRow.id == parked_id)
-        for row in session.scalars(query).all():
-            session.delete(row)
-            session.flush()
-            frame = _Frame(unit, row.peer, Lane(row.lane), _Parked(session, ()))
-            try:
-                with unit.attempt():
-                    _apply(frame, _read(center, row.peer, row.body))
-                    unit.book.flush()
-            except (DatabaseUnavailable, OperationalError):
-                raise
-            except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
-                _park(frame, row.seq, row.body, error)
-                stay += 1
-            else:
+        rows = session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)).all()
+        chosen = _chosen(rows, parked_id)
+        stuck: set[str] = set()
+        for row in rows:
+            wanted = row.id in chosen
+            if wanted and row.case_id not in stuck and _retry(unit, row):
                 applied += 1
-                _send_receipts(frame)
+                continue
+            stay += wanted
+            if row.case_id is not None:
+                stuck.add(row.case_id)
         unit.finish()
     return applied, stay
+
+
+def _chosen(rows: Sequence[ParkedRow], parked_id: str | None) -> set[str]:
+    ids = [row.id for row in rows]
+    if parked_id is None:
+        return set(ids)
+    if parked_id not in ids:
+        return set()
+    at = ids.index(parked_id)
+    case_id = rows[at].case_id
+    return {parked_id} | {row.id for row in rows[at:] if case_id is not None and row.case_id == case_id}
+
+
+def _retry(unit: Unit, row: ParkedRow) -> bool:
+    """Apply one parked message; if it fails again, its newest reason stands on it."""
+    known = [row.case_id] if row.case_id is not None else []
+    frame = _Frame(unit, row.peer, Lane(row.lane), _Parked(unit.session, known, look=False))
+    try:
+        with unit.attempt():
+            _apply(frame, _read(unit.center, row.peer, row.body))
+            unit.book.flush()
+            _send_receipts(frame)
+    except (DatabaseUnavailable, OperationalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
+        row.reason = _reason(error)
+        return False
+    unit.session.delete(row)
+    unit.session.flush()
+    return True
 
 
 def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
@@ -365,17 +416,6 @@ def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:
     )
 
 
-def _on_undeliverable(unit: Unit, message: Message, payload: Undeliverable) -> None:
-    """A message of ours can't reach its destination: a transfer comes back, a request is refused."""
-    del message
-    row = unit.session.scalar(select(OutboxRow).where(OutboxRow.message_id == payload.message_id).limit(1))
-    if row is None:
-        raise BadRecord(f"undeliverable message {payload.message_id} is none of ours")
-    if row.case_id is not None and row.transfer_epoch is not None:
-        transfers.bounce(unit, row.case_id, row.transfer_epoch, payload.reason)
-    transfers.refuse_request(unit, payload.message_id, "unreachable")
-
-
 def _on_void(unit: Unit, message: Message, payload: Void) -> None:
     """The place of a message that was taken back before anybody saw it."""
     del unit, message, payload
@@ -395,6 +435,6 @@ _HANDLERS: dict[str, Handler] = {
     Type.CERTIFICATES: _on_certificates,
     Type.DAYS: descendants.on_days,
     Type.RECEIPT: _on_receipt,
-    Type.UNDELIVERABLE: _on_undeliverable,
+    Type.UNDELIVERABLE: undelivered.on_undeliverable,
     Type.VOID: _on_void,
 }
