@@ -4,6 +4,7 @@ What they do is in ``node.commands``, loaded when one is called, so that ``liand
 other commands need.
 """
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,8 +121,7 @@ def root(
 ) -> None:
     """Choose the language; keep quiet about what goes well."""
     setup_command_logs()
-    if lang is not None:
-        choose(language_of({}, ["--lang", lang]))
+    choose(language_of(os.environ, [] if lang is None else ["--lang", lang]))
 
 
 @app.command(help=_(N_("Make the root of a federation in an empty directory.")))

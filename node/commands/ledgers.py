@@ -99,6 +99,7 @@ def _caller(center: Center, username: str) -> Caller:
 
 
 def _visible(center: Center) -> list[CaseItem]:
+    """All cases that this center may see, as a ledger lists them: oldest first."""
     cases: list[CaseItem] = []
     cursor: str | None = None
     with center.database.read() as session:
@@ -107,4 +108,4 @@ def _visible(center: Center) -> list[CaseItem]:
             cases += page.items
             cursor = page.next_cursor
             if cursor is None:
-                return cases
+                return sorted(cases, key=lambda case: (case.registered_at, case.number))

@@ -26,9 +26,9 @@ def language_of(environment: Mapping[str, str], arguments: Sequence[str] = ()) -
     ``C`` and ``POSIX`` say nothing about a language.
     """
     wanted = [environment.get(name, "") for name in _VARIABLES]
-    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for position, here in enumerate(arguments):
         if here == "--lang":
-            wanted.insert(0, following)
+            wanted[:0] = arguments[position + 1 : position + 2]
         elif here.startswith("--lang="):
             wanted.insert(0, here.removeprefix("--lang="))
     for tag in wanted:
