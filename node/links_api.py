@@ -12,7 +12,7 @@ from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.cases.api import Here
 from node.center import Center
-from node.federation import lanes
+from node.federation import inbox, lanes
 from node.federation.tables import InboxRow, LaneRow, LinkRow, ParkedRow
 from node.i18n import N_
 from node.problems import Problem
@@ -21,6 +21,9 @@ from protocol.messages import Lane
 from protocol.records import Instant
 
 router = APIRouter(tags=["center"])
+
+PARKED_MAX = 200
+"""Parked messages of one answer."""
 
 
 class CenterOut(BaseModel):
@@ -92,6 +95,41 @@ def _center(here: Center, code: str) -> CenterOut:
         children=tree.children(code),
         version=claims.version,
     )
+
+
+class ParkedOut(BaseModel):
+    """A message that could not be applied and waits; its content stays in the database."""
+
+    id: str
+    peer: str
+    lane: str
+    seq: int
+    type: str | None
+    case_id: str | None
+    reason: str
+    parked_at: Instant
+
+
+class RetryOut(BaseModel):
+    """What became of parked messages that were tried again."""
+
+    applied: int
+    parked: int
+
+
+@router.get("/parked")
+def parked(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_links))]) -> list[ParkedOut]:
+    """Messages that could not be applied, oldest first, with their reasons."""
+    with here.database.read() as session:
+        rows = session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq).limit(PARKED_MAX))
+        return [ParkedOut.model_validate(row, from_attributes=True) for row in rows]
+
+
+@router.post("/parked/retry")
+def retry(here: Here, _caller: Annotated[Caller, Depends(require(Action.manage_links))]) -> RetryOut:
+    """Try all parked messages again; what fails again stays, with its newest reason."""
+    applied, stay = inbox.retry_parked(here)
+    return RetryOut(applied=applied, parked=stay)
 
 
 @router.get("/links")

@@ -9,7 +9,8 @@ from node import idempotency
 from node.accounts.service import purge_tokens
 from node.cases import arrivals, log
 from node.cases.tables import CaseRow
-from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow
+from node.federation import inbox
+from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
 from node.status.descendants import tell_days as send_days
 from node.status.tables import DayCounterRow
 from node.unit import unit_of
@@ -28,6 +29,18 @@ def run(center: "Center") -> None:
     tell_overdue(center)
     purge_views(center)
     purge_old(center)
+
+
+def retry_parked(center: "Center") -> tuple[int, int]:
+    """Apply what is parked again: after an upgrade unknown types may be known.
+
+    Returns:
+        How many messages were applied, and how many stay parked.
+    """
+    with center.database.read() as session:
+        if session.scalar(select(ParkedRow.id).limit(1)) is None:
+            return 0, 0
+    return inbox.retry_parked(center)
 
 
 def tell_days(center: "Center") -> int:

@@ -303,10 +303,13 @@ class LinkRunner:
         self._state = told
         values: dict[str, str | float | datetime | None] = {
             "state": state.value,
-            "stop_reason": self.machine.stop.reason if self.machine.stop is not None else None,
             "last_hello_at": self.last_hello_at,
             "clock_offset": self.clock_offset,
         }
+        if self.machine.stop is not None:
+            values["stop_reason"] = self.machine.stop.reason
+        elif state is State.LINKED:
+            values["stop_reason"] = None  # only a peer that agrees lifts a stop, never a restart
         self._standing = values
         self._stands_otherwise.set()
 

@@ -71,6 +71,7 @@ class Federation:
         """Connect and begin; returns at once, links come up as the wires do."""
         self._loop = asyncio.get_running_loop()
         await self._in_thread(lambda: lanes.all_offline(self.center.database))
+        await self._in_thread(lambda: chores.retry_parked(self.center))
         await self._follow_links()
         self.center.database.on_commit(self.wake)
         if self.hub is not None:
