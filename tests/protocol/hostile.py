@@ -3,8 +3,13 @@
 import json
 from collections.abc import Iterator
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
+
+BRIEFLY = settings(max_examples=100, deadline=None)
+LONG = settings(max_examples=500, deadline=None)
+"""Without a deadline: a busy machine is no failure."""
 
 MARK = "the place of the hostile value"
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from protocol.centers import CHAIN_MAX, Certificate, Claims, Tree, check
 from protocol.errors import BadRecord, RemoteError
 from protocol.keys import SigningKey, to_text
 from tests.protocol.examples import COUNTY, MORNING, TOWNSHIP, VILLAGE, Who, certificate
-from tests.protocol.hostile import hostile_variants, mutated
+from tests.protocol.hostile import LONG, hostile_variants, mutated
 
 OTHER_TOWNSHIP = "532923103000"
 OTHER_VILLAGE = "532923103201"
@@ -126,7 +126,7 @@ def test_hostile_claims_raise_nothing_but_the_peers_fault() -> None:
         Tree({found.code: found})
 
 
-@settings(max_examples=1000)
+@LONG
 @given(mutated(VALID.model_dump_json().encode()))
 def test_a_damaged_certificate_raises_nothing_but_the_peers_fault(data: bytes) -> None:
     try:

@@ -20,12 +20,14 @@ from protocol.keys import (
     to_text,
     verify,
 )
+from tests.protocol.hostile import BRIEFLY
 
 KEY = SigningKey(b"\x01" * SEED_BYTES)
 SEALING = SealingKey(b"\x02" * SEED_BYTES)
 EPHEMERAL = b"\x03" * SEED_BYTES
 
 
+@BRIEFLY
 @given(st.binary(max_size=200))
 def test_what_a_key_signed_verifies(data: bytes) -> None:
     signature = KEY.sign(b"context", data)
@@ -73,6 +75,7 @@ def test_a_seed_has_32_bytes(length: int) -> None:
         SealingKey(bytes(length))
 
 
+@BRIEFLY
 @given(st.binary(max_size=2000))
 def test_what_was_sealed_is_opened_by_its_destination(plain: bytes) -> None:
     assert SEALING.open(seal(SEALING.public, plain, EPHEMERAL)) == plain
@@ -94,6 +97,7 @@ def test_nobody_else_opens_a_seal_and_no_byte_of_it_may_change() -> None:
             SEALING.open(sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :])
 
 
+@BRIEFLY
 @given(st.binary(max_size=100))
 def test_opening_anything_else_is_the_peers_fault(data: bytes) -> None:
     with pytest.raises(BadRecord):
@@ -113,11 +117,13 @@ def test_a_digest_is_blake2b_of_32_bytes_over_all_parts() -> None:
     assert not same(digest(b"abc"), b"short")
 
 
+@BRIEFLY
 @given(st.binary(max_size=100))
 def test_bytes_survive_as_text(data: bytes) -> None:
     assert from_text(to_text(data)) == data
 
 
+@BRIEFLY
 @given(st.text(max_size=50))
 def test_any_text_is_base64_or_the_peers_fault(text: str) -> None:
     try:

@@ -765,7 +765,8 @@ def test_a_commit_that_failed_is_forgotten_without_asking_for_it() -> None:
     link.on_data(*data(2, 2), 0.1)
     link.apply_failed(CASE)
     assert link.on_data(*data(3, 3), 0.2) == [], "a full disk must not make the peer send without pause"
-    assert apply_in(link.on_data(*data(1, 3), 4.0)).first == 1
+    assert apply_in(link.on_data(*data(1, 1), 4.0)).messages == tuple(log(1))
+    assert link.applied(CASE, at(1), 4.1) == [SendAck(CASE, at(1), gap=False)], "what waited is forgotten too"
 
 
 def test_a_commit_that_ends_after_the_wire_went_counts() -> None:

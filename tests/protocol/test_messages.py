@@ -5,7 +5,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -62,7 +62,7 @@ from tests.protocol.examples import (
     message_to_county,
     sealed_message,
 )
-from tests.protocol.hostile import hostile_variants, mutated
+from tests.protocol.hostile import LONG, hostile_variants, mutated
 
 ENTRIES = entry_messages()[0]
 RECORDS = Entries.model_validate(read_message(ENTRIES).data).entries
@@ -302,10 +302,10 @@ def test_what_lies_in_a_seal_must_be_a_signed_message() -> None:
 def test_a_bomb_in_a_seal_costs_neither_memory_nor_time() -> None:
     bomb = sealed_by_hand(compress(b"a" * (64 << 20)))
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadFrame, match="too large"):
         opened(bomb)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert tracemalloc.get_traced_memory()[1] < 2 * SEALED_MAX_PLAIN_BYTES
     tracemalloc.stop()
 
@@ -362,7 +362,7 @@ class Content(Frozen):
     signature: str
 
 
-@settings(max_examples=500)
+@LONG
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_but_the_peers_fault(data: bytes) -> None:
     for use in (
@@ -376,7 +376,7 @@ def test_arbitrary_bytes_raise_nothing_but_the_peers_fault(data: bytes) -> None:
             continue
 
 
-@settings(max_examples=1000)
+@LONG
 @given(mutated(ENTRIES))
 def test_a_damaged_message_raises_nothing_but_the_peers_fault(line: bytes) -> None:
     try:
@@ -385,7 +385,7 @@ def test_a_damaged_message_raises_nothing_but_the_peers_fault(line: bytes) -> No
         return
 
 
-@settings(max_examples=1000)
+@LONG
 @given(mutated(write_message(sealed_message())))
 def test_a_damaged_sealed_message_raises_nothing_but_the_peers_fault(line: bytes) -> None:
     try:

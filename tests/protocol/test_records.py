@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -38,7 +38,7 @@ from protocol.records import (
     Token,
     instant_text,
 )
-from tests.protocol.hostile import hostile_variants, mutated
+from tests.protocol.hostile import BRIEFLY, LONG, hostile_variants, mutated
 
 T = TypeVar("T")
 
@@ -198,6 +198,7 @@ def test_an_instant_outside_the_calendar_is_refused(text: str) -> None:
     assert not accepts(INSTANT, text)
 
 
+@BRIEFLY
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=8))]), min_value=datetime(2, 1, 1)))  # noqa: DTZ001
 def test_any_instant_survives_as_text(instant: datetime) -> None:
     assert INSTANT.validate_json(f'"{instant_text(instant)}"') == instant
@@ -293,7 +294,7 @@ def test_a_hostile_record_raises_nothing_but_the_peers_fault() -> None:
             continue
 
 
-@settings(max_examples=1000)
+@LONG
 @given(mutated(RECORD.model_dump_json().encode()))
 def test_a_damaged_record_raises_nothing_but_the_peers_fault(data: bytes) -> None:
     try:

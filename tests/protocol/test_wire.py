@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.centers import CHAIN_MAX
@@ -43,7 +43,7 @@ from protocol.wire import (
 )
 from tests.protocol import examples
 from tests.protocol.examples import TOWNSHIP, VILLAGE
-from tests.protocol.hostile import hostile_variants, mutated
+from tests.protocol.hostile import BRIEFLY, LONG, hostile_variants, mutated
 
 HELLO = examples.hello()
 DATA, PAYLOAD = examples.data()
@@ -223,6 +223,7 @@ def test_headers_have_limits(kind: FrameKind, changes: dict[str, object]) -> Non
 lines = st.binary(min_size=1, max_size=60).map(lambda line: line.replace(b"\n", b" "))
 
 
+@BRIEFLY
 @given(st.lists(lines, min_size=1, max_size=40), st.integers(min_value=0, max_value=2000))
 def test_messages_are_packed_within_the_budget_and_unpacked(messages: list[bytes], budget: int) -> None:
     count, payload = pack(messages, budget)
@@ -295,6 +296,7 @@ def test_a_status_document_survives() -> None:
     assert unpack_status(payload) == b'{"rows":[]}'
 
 
+@BRIEFLY
 @given(st.lists(lines, max_size=5), st.lists(lines, max_size=5))
 def test_a_digest_chain_continues_where_it_ended(sooner: list[bytes], later: list[bytes]) -> None:
     links = chain(ORIGIN, sooner)
@@ -310,6 +312,7 @@ def test_a_digest_chain_tells_other_messages_apart() -> None:
 # --- compression ---------------------------------------------------------------------------------------------
 
 
+@BRIEFLY
 @given(st.binary(max_size=500))
 def test_what_was_compressed_is_decompressed(data: bytes) -> None:
     assert decompress(compress(data), len(data)) == data
@@ -344,12 +347,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def test_a_bomb_costs_neither_memory_nor_time(bomb: Callable[[], bytes]) -> None:
     payload = bomb()
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadFrame):
         unpack_status(payload)
     with pytest.raises(BadFrame):
         unpack(DATA, payload)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert tracemalloc.get_traced_memory()[1] < 2 * FRAME_MAX_PLAIN_BYTES
     tracemalloc.stop()
 
@@ -396,7 +399,7 @@ def test_a_hostile_header_raises_nothing_but_the_peers_fault(kind: FrameKind) ->
                 frame.header.model_dump_json().encode()
 
 
-@settings(max_examples=500)
+@LONG
 @given(st.binary(max_size=300), st.integers(0, 5))
 def test_arbitrary_bytes_raise_nothing_but_the_peers_fault(data: bytes, kind: int) -> None:
     assert take(data) is None
@@ -404,13 +407,13 @@ def test_arbitrary_bytes_raise_nothing_but_the_peers_fault(data: bytes, kind: in
     assert take(MAGIC + bytes([1, kind]) + data) is None
 
 
-@settings(max_examples=500)
+@LONG
 @given(st.sampled_from(FrameKind).map(frame_of).flatmap(mutated))
 def test_a_damaged_frame_raises_nothing_but_the_peers_fault(data: bytes) -> None:
     take(data)
 
 
-@settings(max_examples=500)
+@LONG
 @given(mutated(PAYLOAD) | mutated(STATUS_PAYLOAD) | st.binary(max_size=300), st.integers(1, 3))
 def test_a_damaged_payload_raises_nothing_but_the_peers_fault(payload: bytes, last: int) -> None:
     header = DATA.model_copy(update={"last": last, "payload_digest": to_text(digest(payload))})
