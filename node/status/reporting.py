@@ -51,6 +51,10 @@ GATHER = timedelta(seconds=15)
 """How long a descendant's sign of life waits for others. While all links are up, a row is thus never older than
 HEARTBEAT and one GATHER for each level between: 75 s at the county, where it counts as stale after 180."""
 
+LOOK_AGAIN = timedelta(seconds=5)
+"""How often our own row is looked at where this process has committed nothing since: deadlines pass by themselves, and
+the command line writes from a process of its own."""
+
 SNAPSHOT_MAX_BYTES = 240 * 1024
 """One snapshot before compression. A frame takes 256 KB compressed, and what a hostile descendant makes its row of
 need not shrink at all."""
@@ -110,6 +114,9 @@ class Reporter:
         self._news: set[str] = set()
         self._signs: set[str] = set()
         self._seen: dict[str, tuple[str, int]] = {}
+        self._looked_at: datetime | None = None
+        self._stirred = True
+        center.database.on_commit(self._stir)
 
     def snapshot(self, force_all: bool, now: datetime) -> list[bytes]:  # noqa: FBT001 - the runner's one question
         """What to send now: JSON documents of ``protocol.status.Snapshot``, each small enough for a frame.
@@ -131,9 +138,13 @@ class Reporter:
             if not force_all and not _past(self._sent_at, SHORTEST, now):
                 return []
             everything = force_all or _past(self._all_sent_at, HEARTBEAT, now)
-            before, own = self._told, self._own(now)
-            changed = before is None or not _same(before, own)
             codes = self._due(everything, now)
+            if not (everything or codes or self._stirred or _past(self._looked_at, LOOK_AGAIN, now)):
+                return []
+            self._stirred = False
+            own = self._own(now)
+            self._looked_at = now
+            changed = self._told is None or not _same(self._told, own)
             if not (everything or changed or codes):
                 return []
             rows = [own, *self._rows(None if everything else codes)]
@@ -180,6 +191,10 @@ class Reporter:
                 version = row.incarnation, row.counter
                 (self._signs if self._seen.get(row.code) == version else self._news).add(row.code)
                 self._seen[row.code] = version
+
+    def _stir(self) -> None:
+        """Something was committed here; our row may have changed."""
+        self._stirred = True
 
     def _own(self, now: datetime) -> Row:
         """Our row; its counter is raised if it would else tell something new under the last one."""
