@@ -130,8 +130,8 @@ class Member:
 
     def client(self, *roles: Role) -> TestClient:
         """Somebody with these roles, signed in over HTTP; reads English."""
+        username = "-".join(role.value for role in roles)
         if roles not in self._clients:
-            username = "-".join(role.value for role in roles)
             with self.center.database.write() as session:
                 accounts.create_user(
                     session,
@@ -144,11 +144,12 @@ class Member:
                 )
             app = assemble(self.center.level)
             app.state.center = self.center
-            client = TestClient(app, headers={"Accept-Language": "en"})
-            answer = client.post("/api/v1/login", json={"username": username, "password": PASSWORD})
-            client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-            self._clients[roles] = client
-        return self._clients[roles]
+            self._clients[roles] = TestClient(app, headers={"Accept-Language": "en"})
+        client = self._clients[roles]
+        # Anew each time: tests move the clock on, and tokens end.
+        answer = client.post("/api/v1/login", json={"username": username, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        return client
 
     async def start(self) -> None:
         """Start its broker, if it has one that does not run, and its links."""
@@ -269,6 +270,18 @@ class Fed:
                     await asyncio.sleep(LOOK_AGAIN if found is not None else 0)
         except TimeoutError:
             raise AssertionError(f"not settled within {within} s: {restless}") from None
+
+    async def until(self, condition: Callable[[], bool], within: float = SETTLED_WITHIN) -> None:
+        """Wait until something is the case, such as what time alone brings.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(within):
+            while True:
+                if await asyncio.to_thread(condition):
+                    return
+                await asyncio.sleep(LOOK_AGAIN)
 
     def _look(self) -> tuple[str | None, int]:
         """What still moves, and a number that rises with every message."""

@@ -35,6 +35,12 @@ def monitor(county: Center, sign_in: SignIn) -> TestClient:
 
 
 @pytest.fixture
+def asker(center_of: MakeCenter, sign_in: SignIn) -> TestClient:
+    """For questions that no database is asked: on SQLite only."""
+    return sign_in(center_of(COUNTY), Role.monitor)
+
+
+@pytest.fixture
 def ask(monitor: TestClient) -> Ask:
     """Ask the county for its status."""
 
@@ -530,30 +536,30 @@ def test_the_series_of_a_period_adds_up_to_the_period(ask: Ask, ask_series: Ask,
     ],
 )
 @pytest.mark.parametrize("path", ["status", "status/series"])
-def test_a_bad_question_names_its_field(monitor: TestClient, path: str, query: str, field: str) -> None:
-    answer = monitor.get(f"/api/v1/{path}?metric=held&{query}")
+def test_a_bad_question_names_its_field(asker: TestClient, path: str, query: str, field: str) -> None:
+    answer = asker.get(f"/api/v1/{path}?metric=held&{query}")
     assert (answer.status_code, answer.json()["type"]) == (422, "invalid")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert answer.json()["errors"][0]["message"].endswith(".")
 
 
 @pytest.mark.parametrize("query", ["", "metric=", "metric=overdue", "metric=success_rate", "metric=by_grade.huge"])
-def test_an_unknown_counter_is_refused(monitor: TestClient, query: str) -> None:
-    answer = monitor.get(f"/api/v1/status/series?{query}")
+def test_an_unknown_counter_is_refused(asker: TestClient, query: str) -> None:
+    answer = asker.get(f"/api/v1/status/series?{query}")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "metric")
 
 
-def test_a_series_is_not_endless(monitor: TestClient) -> None:
-    long = monitor.get("/api/v1/status/series?metric=held&from=2020-01-01&to=2026-01-01")
+def test_a_series_is_not_endless(asker: TestClient) -> None:
+    long = asker.get("/api/v1/status/series?metric=held&from=2020-01-01&to=2026-01-01")
     assert (long.status_code, long.json()["errors"][0]["field"]) == (422, "from")
-    longer = monitor.get("/api/v1/status/series?metric=held&from=0001-01-01&to=2999-01-01&by=month")
+    longer = asker.get("/api/v1/status/series?metric=held&from=0001-01-01&to=2999-01-01&by=month")
     assert longer.status_code == 422
-    assert monitor.get("/api/v1/status/series?metric=held&from=2020-01-01&to=2026-01-01&by=week").is_success
+    assert asker.get("/api/v1/status/series?metric=held&from=2020-01-01&to=2026-01-01&by=week").is_success
 
 
 @pytest.mark.parametrize("by", ["year", "", "Day"])
-def test_steps_are_days_weeks_or_months(monitor: TestClient, by: str) -> None:
-    answer = monitor.get("/api/v1/status/series", params={"metric": "held", "by": by})
+def test_steps_are_days_weeks_or_months(asker: TestClient, by: str) -> None:
+    answer = asker.get("/api/v1/status/series", params={"metric": "held", "by": by})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "by")
 
 
@@ -561,13 +567,14 @@ def test_steps_are_days_weeks_or_months(monitor: TestClient, by: str) -> None:
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.admin}))
-def test_everyone_but_the_administrator_may_ask(county: Center, sign_in: SignIn, role: Role) -> None:
-    someone = sign_in(county, role)
+def test_everyone_but_the_administrator_may_ask(center_of: MakeCenter, sign_in: SignIn, role: Role) -> None:
+    someone = sign_in(center_of(COUNTY), role)
     assert someone.get("/api/v1/status").is_success
     assert someone.get("/api/v1/status/series?metric=held").is_success
 
 
-def test_the_administrator_and_strangers_may_not(county: Center, sign_in: SignIn) -> None:
+def test_the_administrator_and_strangers_may_not(center_of: MakeCenter, sign_in: SignIn) -> None:
+    county = center_of(COUNTY)
     for path in ("status", "status/series?metric=held"):
         assert sign_in(county).get(f"/api/v1/{path}").status_code == 401
     administrator = sign_in(county, Role.admin)
