@@ -113,13 +113,18 @@ BrokerUrl = Annotated[str | None, typer.Option(help=_(N_("URL of a NATS server t
 HERE = Path()
 
 
+PRIVATE = 0o077
+"""Database, backups, ledgers, logs: all of it is for the owner alone."""
+
+
 @app.callback()
 def root(
     lang: Annotated[
         str | None, typer.Option(help=_(N_("Language of the messages: zh-CN or en; by default LANG's.")))
     ] = None,
 ) -> None:
-    """Choose the language; keep quiet about what goes well."""
+    """Choose the language; keep quiet about what goes well; write nothing that others on this machine may read."""
+    os.umask(PRIVATE)
     setup_command_logs()
     choose(language_of(os.environ, [] if lang is None else ["--lang", lang]))
 
