@@ -8,8 +8,10 @@ What a center did after its backup is not in it. Its neighbours notice that when
 that nothing is overwritten.
 """
 
+import errno
 import hashlib
 import io
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -88,6 +90,8 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
     """
     if file.exists():
         raise BackupTrouble(N_("{file} exists; a backup never writes over another."), file=str(file))
+    if not file.absolute().parent.is_dir():
+        raise BackupTrouble(N_("{file} can't be written: {reason}"), file=str(file), reason=os.strerror(errno.ENOENT))
     unfinished = file.with_name(f".{file.name}.new")
     try:
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
