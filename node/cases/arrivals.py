@@ -180,21 +180,20 @@ def refuse(unit: Unit, notice: TransferNotice, sender: str, reason: str) -> None
     transfers.bury(unit, notice.case_id, notice.epoch, reason)
     refusal = Refusal(case_id=notice.case_id, epoch=notice.epoch, reason=reason)
     unit.outbox.send(Type.REFUSAL, refusal, sender, case_id=notice.case_id)
+    granting.send_back_waiting(unit, notice.case_id, sender, notice.epoch)
     _drop_copy(unit, notice.case_id, notice.epoch)
 
 
 def _drop_copy(unit: Unit, case_id: str, epoch: int) -> None:
-    """What came along with a transfer that we refused is not ours to keep; its requests go back with it."""
+    """What came along with a transfer that we refused is not ours to keep."""
     sheet = unit.book.sheet(case_id)
     state = sheet.state
     if state is not None and (unit.me in state.followers or state.epoch > epoch or sheet.view_until is not None):
         return
     sheet.state, sheet.held_back, sheet.dirty = None, False, True
     sheet.new_entries.clear()
-    waiting = RequestRow.mine.is_(False) & (RequestRow.state == RequestState.PENDING)
     unit.session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
     unit.session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
-    unit.session.execute(delete(RequestRow).where(RequestRow.case_id == case_id, waiting))
 
 
 def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
@@ -218,6 +217,8 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     ours = (payload.holder or payload.in_transit_to) in {*below, unit.me}
     sheet.header = payload if ours and not payload.withdrawn else None
     sheet.dirty = True
+    if payload.holder not in {None, unit.me}:  # what waited here for the case waits in vain
+        granting.receive_waiting(unit, payload.case_id)
 
 
 def on_invitation(unit: Unit, message: Message, payload: Invitation) -> None:

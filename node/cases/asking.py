@@ -2,6 +2,7 @@
 
 from node.access import visible_row
 from node.cases.book import newest_header
+from node.cases.granting import spokesman
 from node.cases.tables import RequestRow
 from node.unit import Unit
 from protocol.errors import Refused
@@ -39,10 +40,9 @@ def ask(unit: Unit, case_id: str, kind: Ask, body: Frozen, actor: str, *, epoch:
     sheet = unit.book.sheet(case_id)
     header = newest_header(sheet)
     check_named_epoch(header, epoch)
-    target = header.holder or header.in_transit_to
-    assert target is not None
-    if target == unit.me:
+    if unit.me in {header.holder, header.in_transit_to}:
         raise Refused("not-holder", holder=header.holder, in_transit_to=header.in_transit_to)
+    target = spokesman(unit, sheet)
     if not unit.outbox.reachable(target):
         raise Refused("unreachable", center=target)
     head = RequestHead(

@@ -40,6 +40,11 @@ class Sheet:
     dirty: bool = False
     new_entries: list[Entry] = field(default_factory=list)
 
+    @property
+    def known(self) -> bool:
+        """Whether we know anything of the case."""
+        return self.state is not None or self.header is not None or self.invitation is not None
+
 
 class Book:
     """The cases that this unit touches."""

@@ -6,13 +6,14 @@ A node that does not hold the case passes the request on to the one it knows to 
 that has passed are refused. A request that overtakes a parked transfer waits for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from sqlalchemy import ColumnElement, select
 
 from node.cases import log, transfers
+from node.cases.book import Sheet, newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
 from protocol import entries as e
@@ -20,7 +21,7 @@ from protocol import requests as r
 from protocol.case import CaseState
 from protocol.entries import Kind
 from protocol.errors import Refused
-from protocol.messages import Answer, RequestMessage, RequestState, Type, View
+from protocol.messages import Answer, CaseHeader, RequestMessage, RequestState, Type, View
 from protocol.records import BodyTooLarge, Record
 from protocol.requests import EPOCH_BOUND, Ask, CaseRequest
 
@@ -37,27 +38,50 @@ def receive(unit: Unit, request: CaseRequest) -> None:
     if row is not None and row.state not in {RequestState.PENDING, PASSED_ON}:
         _answer(unit, request, RequestState(row.state), row.reason)
         return
-    state = unit.book.state(head.case_id)
-    if state is None:
+    sheet = unit.book.sheet(head.case_id)
+    state, header = sheet.state, newest_header(sheet) if sheet.known else None
+    if header is None:
         _settle(unit, request, RequestState.REFUSED, "unknown-case")
-    elif request.kind in EPOCH_BOUND and head.epoch != state.epoch:
+    elif _is_stale(request, header, unit.me):
         _settle(unit, request, RequestState.REFUSED, "stale-epoch")
-    elif state.holder == unit.me:
+    elif state is not None and state.holder == unit.me:
         _judge(unit, state, request)
-    elif state.in_transit_to == unit.me:
+    elif header.in_transit_to == unit.me:
         _remember(unit, request, RequestState.PENDING, None)
     else:
-        _pass_on(unit, state, request)
+        _pass_on(unit, request, spokesman(unit, sheet), header.epoch)
 
 
-def _pass_on(unit: Unit, state: CaseState, request: CaseRequest) -> None:
-    target, request_id = state.holder or state.in_transit_to, request.head.id
-    assert target is not None
-    message = RequestMessage(request=request.record)
-    if unit.outbox.send(Type.REQUEST, message, target, case_id=state.id, message_id=request_id) is None:
+def _is_stale(request: CaseRequest, header: CaseHeader, me: str) -> bool:
+    """Whether a bound request names an epoch that has passed; who does not hold the case may lag behind itself."""
+    if request.kind not in EPOCH_BOUND:
+        return False
+    return request.head.epoch != header.epoch if header.holder == me else request.head.epoch < header.epoch
+
+
+def spokesman(unit: Unit, sheet: Sheet) -> str:
+    """Who to send a request to: the holder, or while the case is in flight its sender, who will know where it ended."""
+    header = newest_header(sheet)
+    flight = sheet.state.custody.flight if sheet.state is not None and sheet.state.epoch == header.epoch else None
+    if flight is not None and header.holder is None and flight.sender != unit.me:
+        return flight.sender
+    found = header.holder or header.in_transit_to
+    assert found is not None
+    return found
+
+
+def _pass_on(unit: Unit, request: CaseRequest, target: str, epoch: int) -> None:
+    head, message = request.head, RequestMessage(request=request.record)
+    if unit.outbox.send(Type.REQUEST, message, target, case_id=head.case_id, message_id=head.id) is None:
         _settle(unit, request, RequestState.REFUSED, "unreachable")
-    elif request.head.center != unit.me:
-        _remember(unit, request, PASSED_ON, str(state.epoch))
+    elif head.center != unit.me:
+        _remember(unit, request, PASSED_ON, str(epoch))
+
+
+def send_back_waiting(unit: Unit, case_id: str, sender: str, epoch: int) -> None:
+    """Requests that waited here for a transfer that we refused go to whoever has the case again."""
+    for row in _others(unit, case_id, RequestRow.state == RequestState.PENDING):
+        _pass_on(unit, _read(unit, row), sender, epoch)
 
 
 def receive_passed_on(unit: Unit, case_id: str, epoch: int) -> None:
@@ -77,14 +101,19 @@ def unreachable(unit: Unit, request_id: str) -> None:
 
 
 def receive_waiting(unit: Unit, case_id: str) -> None:
-    """Judge the requests that waited for custody of this case to arrive."""
+    """Judge the requests that waited for custody of this case to arrive, or pass them on if it went elsewhere."""
     _receive_again(unit, case_id, RequestRow.state == RequestState.PENDING)
 
 
 def _receive_again(unit: Unit, case_id: str, *conditions: ColumnElement[bool]) -> None:
-    others = select(RequestRow).where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), *conditions)
-    for row in unit.session.scalars(others.order_by(RequestRow.at, RequestRow.id)).all():
+    for row in _others(unit, case_id, *conditions):
         receive(unit, _read(unit, row))
+
+
+def _others(unit: Unit, case_id: str, *conditions: ColumnElement[bool]) -> Sequence[RequestRow]:
+    """Requests of other centers."""
+    others = select(RequestRow).where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), *conditions)
+    return unit.session.scalars(others.order_by(RequestRow.at, RequestRow.id)).all()
 
 
 def _read(unit: Unit, row: RequestRow) -> CaseRequest:

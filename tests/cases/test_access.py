@@ -1,16 +1,12 @@
 """Who sees what of a case, at every center and at every step (DESIGN section 4)."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from node.cases.tables import CaseRow, EntryRow
-from node.db import Base
 from node.federation import chores
-from node.federation.tables import ReceivedFrameRow
-from protocol.compression import decompress
 from tests.cases.scene import (
     COUNTY,
     FAR_VILLAGE,
@@ -24,6 +20,7 @@ from tests.cases.scene import (
     Json,
     Scene,
 )
+from tests.cases.stored import tells
 
 SECRETS: Json = {
     "title": "甘家排水沟秘密标题",
@@ -50,23 +47,6 @@ HEADER = {
     "registered_at",
 }
 """What a header may say, beside the deadline and the destination where there are some."""
-
-
-def everything_stored(desk: Desk) -> Iterator[str]:
-    """All values of all tables of a center's database, frames unpacked."""
-    with desk.member.read() as session:
-        for table in Base.metadata.sorted_tables:
-            for row in session.execute(select(table)):
-                for value in row:
-                    yield value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        for payload in session.scalars(select(ReceivedFrameRow.payload)):
-            yield decompress(payload, 1 << 24).decode()
-
-
-def tells(desk: Desk, *words: str) -> list[str]:
-    """Which of these words stand anywhere in a center's database."""
-    stored = "\n".join(everything_stored(desk))
-    return [word for word in words if word in stored]
 
 
 def said(document: Json) -> set[str]:
