@@ -148,6 +148,7 @@ def test_a_migration_that_fails_leaves_the_old_schema_whole(
 
 
 def test_two_starts_at_once_migrate_once(empty: Database) -> None:
+    assert current(empty) is None, "the file is there, and in WAL mode"
     other = Database(empty.url)
     with ThreadPoolExecutor(2) as pool:
         done = sorted(pool.map(migrate, [empty, other]))
