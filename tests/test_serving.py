@@ -193,3 +193,37 @@ def test_the_environment_of_a_container_counts(root: Made) -> None:
     with serving(root.directory, port, LIANDONG_PORT=str(port)) as served:
         served.ready()
         assert COUNTY in served.words()
+
+
+def test_outside_of_loopback_everything_goes_over_tls(people: Family, tmp_path: Path) -> None:
+    """The broker listens on every address, hence speaks TLS by its own authority, which the join file brings."""
+    first, port = free_ports(2), free_ports(1)
+    everywhere = OwnBroker(host="0.0.0.0", port=first + 1, names=("127.0.0.1",))  # noqa: S104 - over TLS
+    root = people.root(port=first, broker=everywhere)
+    root.enroll(TOWNSHIP).write(tmp_path / "join.json")
+    assert (
+        liandong("join", str(tmp_path / "join.json"), "-d", str(tmp_path / "there"), "--port", str(port)).returncode
+        == 0
+    )
+    assert f"tls://127.0.0.1:{first + 1}" in (tmp_path / "there" / "center.toml").read_text(encoding="utf-8")
+    with ExitStack() as stack:
+        serve(stack, root).ready()
+        child = stack.enter_context(serving(tmp_path / "there", port))
+        child.linked()
+        with socket.create_connection(("127.0.0.1", first + 1)) as stranger:
+            assert b'"tls_required":true' in stranger.recv(4096)
+
+
+def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    port = free_ports(3)
+    arguments = ["demo", "--dir", str(tmp_path / "demo"), "--townships", "1", "--villages", "0", "--cases", "0"]
+    running = Served([*arguments, "--port", str(port), "--no-browser"], port, tmp_path / "demo.log", {})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "demo" / "demo.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    record = json.loads((tmp_path / "demo" / "demo.json").read_text(encoding="utf-8"))
+    pids = [center["pid"] for center in record["centers"]]
+    running.stop(signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
