@@ -85,11 +85,9 @@ def _take(unit: Unit, entry: Entry) -> None:
 
 def _fold(unit: Unit, entry: Entry) -> None:
     try:
-        state = unit.book.append(entry)
+        unit.book.append(entry)
     except Refused as refused:
         raise OutOfOrder(f"{entry.head.kind}: {refused}") from refused
-    if unit.me in state.followers:
-        unit.book.sheet(state.id).invitation = None
 
 
 def _must_be_the_same(unit: Unit, entry: Entry) -> None:

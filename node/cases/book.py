@@ -93,6 +93,8 @@ class Book:
         sheet.state = after
         sheet.new_entries.append(entry)
         sheet.dirty = True
+        if self._me in after.followers:
+            sheet.invitation = None
         self._ledger.count(before, after, entry)
         return after
 

@@ -264,9 +264,17 @@ def _deliver(frame: _Frame, message: Message, payload: Payload | None) -> None:
         raise Parked(f"unknown type {message.type}")
     if message.subject is not None:
         behind = frame.parked.of(message.subject)
-        if behind is not None:
+        if behind is not None and not _is_for_another_holder(frame.unit, message):
             raise Parked(f"behind parked message {behind}")
     _HANDLERS[message.type](frame.unit, message, payload)
+
+
+def _is_for_another_holder(unit: Unit, message: Message) -> bool:
+    """Whether this asks something of a case that we don't hold: the asker is told at once, whatever is parked here."""
+    if message.type != Type.REQUEST or message.subject is None:
+        return False
+    state = unit.book.state(message.subject)
+    return state is None or state.holder != unit.me
 
 
 def _relay(frame: _Frame, message: Message) -> None:
