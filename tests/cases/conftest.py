@@ -11,24 +11,32 @@ from tests.federation_kit import postgres_urls
 
 
 @pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def sqlite_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A running federation on SQLite."""
     with scene_of(tmp_path_factory.mktemp("scene")) as scene:
         yield scene
 
 
+@pytest.fixture
+def scene(sqlite_scene: Scene) -> Iterator[Scene]:
+    """A running federation, left as it was found also by a test that failed."""
+    yield sqlite_scene
+    sqlite_scene.tidy()
+
+
 @pytest.fixture(scope="session")
-def postgres_scene(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Scene]:
+def postgresql_scene(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Scene]:
     """A running federation on PostgreSQL."""
     with postgres_urls(postgres_server) as urls, scene_of(tmp_path_factory.mktemp("pg"), database_url=urls) as scene:
         yield scene
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def each_scene(request: pytest.FixtureRequest) -> Scene:
+def each_scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     """The shared federation on each kind of database."""
-    found: Scene = request.getfixturevalue("scene" if request.param == "sqlite" else "postgres_scene")
-    return found
+    scene: Scene = request.getfixturevalue(f"{request.param}_scene")
+    yield scene
+    scene.tidy()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, delete, select, text
 
 from node.accounts import service as accounts
 from node.accounts.roles import Role
@@ -189,6 +189,13 @@ class Desk:
         [found] = [one for one in self.case(case)["requests"] if one["id"] == request]
         return str(found["state"]), found["reason"]
 
+    def links(self) -> list[Json]:
+        """The links of this center."""
+        answer = self.request("GET", "/links")
+        assert answer.status_code == 200, answer.text
+        found: list[Json] = answer.json()
+        return found
+
     def kinds(self, case: str) -> list[str]:
         """The kinds of the entries of the case's log here."""
         return [str(entry["kind"]) for entry in self.case(case)["log"]]
@@ -215,6 +222,12 @@ class Desk:
             rows = list(session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)))
             session.expunge_all()
             return rows
+
+    def forget(self, *parked_ids: str) -> None:
+        """Throw away these parked messages, or all, as an operator does who gave them up."""
+        rows = delete(ParkedRow)
+        with self.center.database.write() as session:
+            session.execute(rows.where(ParkedRow.id.in_(parked_ids)) if parked_ids else rows)
 
 
 def refusal(answer: Response) -> Refusal:
@@ -326,6 +339,13 @@ class Scene:
             yield
         finally:
             self.start(*codes)
+
+    def tidy(self) -> None:
+        """Let everybody run, and throw away what is parked."""
+        for desk in self:
+            if not desk.member.running:
+                self.start(desk.code)
+            desk.forget()
 
     def settle(self, *, parked: bool = False) -> None:
         """Wait until every message between running centers is acknowledged; nothing may be parked, unless allowed."""

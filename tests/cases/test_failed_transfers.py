@@ -6,7 +6,7 @@ from node.cases import arrivals
 from node.cases.tables import TombstoneRow
 from node.enrolment import revoke
 from node.federation.inbox import retry_parked
-from node.federation.tables import LinkRow, OutboxRow, ParkedRow
+from node.federation.tables import LinkRow, OutboxRow
 from protocol.entries import Kind
 from protocol.messages import TransferNotice, Type, Undeliverable
 from tests.cases.poison import poison
@@ -110,19 +110,9 @@ def test_only_a_center_on_the_way_is_believed_that_something_is_undeliverable(sc
         [parked] = scene.town.parked()
         assert "not on the way" in parked.reason
         assert scene.town.case(case)["in_transit_to"] == OTHER_VILLAGE
-        forget(scene.town)
+        scene.town.forget()
     scene.settle()
     assert scene.town.case(case)["holder"] == OTHER_VILLAGE
-
-
-def forget(desk: Desk, *, oldest_of: str | None = None) -> None:
-    """Throw away what is parked, or only the oldest message of a case, as an operator does who gave it up."""
-    with desk.center.database.write() as session:
-        rows = list(session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)))
-        if oldest_of is not None:
-            rows = [row for row in rows if row.case_id == oldest_of][:1]
-        for row in rows:
-            session.delete(row)
 
 
 # --- refused ---------------------------------------------------------------------------------------
@@ -154,7 +144,8 @@ def test_a_transfer_that_the_receiver_had_to_park_is_refused_and_comes_back_with
     assert scene.other_village.get("/cases", q="退回来的")["total"] == 0
 
     # What was refused is never applied, whatever becomes of the parked messages.
-    forget(scene.other_village, oldest_of=case)
+    oldest = scene.other_village.parked()[0]
+    scene.other_village.forget(oldest.id)
     retry_parked(scene.other_village.center)
     scene.settle(parked=True)
     assert scene.other_village.sees(case) is None
@@ -212,4 +203,4 @@ def test_requests_that_waited_for_a_refused_transfer_are_answered_by_who_has_the
     assert scene.town.case(case)["holder"] == TOWN
     assert scene.village.answer_to(case, from_below) == ("granted", None)
     assert scene.county.answer_to(case, from_above) == ("refused", "unknown-case"), "a header does not name the sender"
-    forget(scene.other_village)
+    scene.other_village.forget()
