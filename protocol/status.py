@@ -26,7 +26,7 @@ from pydantic import Field
 from protocol.case import CaseState, Outcome
 from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import Entry, Kind, Visited
-from protocol.records import Frozen, Instant
+from protocol.records import Count, Frozen, Instant, Number, Token
 
 LEVEL = r"[a-z]{1,20}"
 UNKNOWN_LEVEL = "unknown"
@@ -47,8 +47,8 @@ ROWS_MAX = 2000
 """Rows of one snapshot: more don't fit into a frame."""
 
 CounterName = Annotated[str, Field(max_length=80, pattern=r"^[a-z_]{1,40}(\.[a-z_]{1,40}){0,3}$")]
-Count = Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)]
-CounterMap = Annotated[dict[CounterName, Count], Field(max_length=NAMES_MAX)]
+Change = Annotated[int, Field(ge=-COUNT_MAX, le=COUNT_MAX)]
+CounterMap = Annotated[dict[CounterName, Change], Field(max_length=NAMES_MAX)]
 """A flat row as it comes from outside. Names that we don't know are kept: a newer center may count more."""
 
 SCALARS = (
@@ -85,9 +85,11 @@ closed ones by the level where they ended, and by origin level and level where t
 GAUGE = "overdue"
 """The one counter that depends on the time of reading."""
 
+BALANCED = ("held", "in_transit")
+"""The stocks of the balance."""
+
 STOCKS = (
-    "held",
-    "in_transit",
+    *BALANCED,
     *(f"by_grade.{grade}" for grade in Grade),
     *(f"by_status.{status}" for status in Status),
 )
@@ -125,8 +127,8 @@ class DayRow(Frozen):
 
     code: CenterCode
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    incarnation: Annotated[str, Field(max_length=64)]
-    version: Annotated[int, Field(ge=1)]
+    incarnation: Token
+    version: Number
     definition: int = DEFINITION
     counters: CounterMap
 
@@ -135,12 +137,12 @@ class Row(Frozen):
     """One center's own counters as of an instant; within an incarnation the higher counter wins."""
 
     code: CenterCode
-    incarnation: Annotated[str, Field(max_length=64)]
-    counter: Annotated[int, Field(ge=0)]
+    incarnation: Token
+    counter: Count
     as_of: Instant
     definition: int = DEFINITION
     counters: CounterMap
-    backlog: Annotated[int, Field(ge=0)] = 0
+    backlog: Count = 0
 
 
 class Snapshot(Frozen):

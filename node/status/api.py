@@ -231,7 +231,9 @@ class _Days(_Totals):
 
     def __init__(self, session: Session, board: Board, code: str, days: Period, today: date) -> None:
         super().__init__(board)
-        self._changes = read_changes(session, board.subtree(code), days)
+        codes = board.subtree(code)
+        totals = {one: board.part(one).counters for one in codes if board.part(one).as_of is not None}
+        self._changes = read_changes(session, codes, days, totals)
         self._now = days.last >= today
 
     def own(self, code: str) -> TableOut:

@@ -194,7 +194,7 @@ def read_high(session: Session, holders: list[str], now: datetime) -> list[High]
             CaseRow.ended.is_(False),
             or_(CaseRow.holder.in_(holders), CaseRow.in_transit_to.in_(holders)),
         )
-        .order_by(CaseRow.registered_at.desc(), CaseRow.id)
+        .order_by(CaseRow.registered_at.desc(), CaseRow.id.desc())
         .limit(HIGH_MAX)
     )
     return [High(**row._asdict(), overdue=row.deadline is not None and row.deadline < now) for row in rows]

@@ -3,7 +3,9 @@
 Daily rows come on the bulk lane, every version of each, so a period is exact even after a long outage; a day
 that is still on its way is missing from its period and from everything after it, never counted by half.
 
-The rows of the period are read; of all days before only the stocks are summed up, by the database.
+The rows of the period are read, and those after it. Of all days before only ``held`` and ``in_transit`` are summed
+up, by the database, so that the balance of a period is one of daily rows alone. The other stocks (by grade, by status)
+are today's, less what changed since.
 """
 
 import json
@@ -14,11 +16,11 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, ColumnElement, cast, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
 from node.status.tables import DayCounterRow
-from protocol.status import STOCKS, Counters
+from protocol.status import BALANCED, STOCKS, Counters
 
 
 class By(StrEnum):
@@ -70,14 +72,39 @@ class Change:
     change: Counters = field(default_factory=dict)
 
 
-def read_changes(session: Session, codes: Sequence[str], period: Period) -> dict[str, Change]:
-    """What daily rows say of each of these centers."""
-    opening = read_sums(session, codes, STOCKS, period.first)
+def read_changes(
+    session: Session, codes: Sequence[str], period: Period, totals: Mapping[str, Counters]
+) -> dict[str, Change]:
+    """What daily rows say of each of these centers.
+
+    Args:
+        session: any session.
+        codes: the centers.
+        period: the days.
+        totals: their counters now, as far as they have reported.
+    """
+    opening = read_sums(session, codes, BALANCED, period.first)
     change: dict[str, Counter[str]] = defaultdict(Counter)
-    rows = select(DayCounterRow.code, DayCounterRow.counters).where(*_within(codes, period))
-    for code, counters in session.execute(rows):
-        change[code].update(json.loads(counters))
-    return {code: Change(opening.get(code, {}), change.get(code, {})) for code in codes}
+    since: dict[str, Counter[str]] = defaultdict(Counter)
+    last = period.last.isoformat()
+    rows = select(DayCounterRow.code, DayCounterRow.day, DayCounterRow.counters)
+    for code, day, text in session.execute(rows.where(*_within(codes, period.first, None))):
+        counters = json.loads(text)
+        since[code].update(counters)
+        if day <= last:
+            change[code].update(counters)
+    return {
+        code: Change(_opening(opening.get(code, {}), totals.get(code), since[code], period), change[code])
+        for code in codes
+    }
+
+
+def _opening(sums: Counters, total: Counters | None, since: Counters, period: Period) -> Counters:
+    """Stocks before a period."""
+    if period.first is None or total is None:
+        return sums
+    others = [name for name in STOCKS if name not in BALANCED]
+    return {**sums, **{name: total.get(name, 0) - since.get(name, 0) for name in others}}
 
 
 def read_sums(
@@ -117,7 +144,9 @@ def read_series(
         value += _number(session, "reopened")
     place = {start.isoformat(): position for position, start in enumerate(starts)}
     series = {code: [0] * len(starts) for code in codes}
-    rows = select(DayCounterRow.code, DayCounterRow.day, value).where(*_within(codes, period), value != 0)
+    rows = select(DayCounterRow.code, DayCounterRow.day, value).where(
+        *_within(codes, period.first, period.last), value != 0
+    )
     for code, day, count in session.execute(rows):
         series[code][place[by.start(date.fromisoformat(day)).isoformat()]] += count
     if stock:
@@ -165,15 +194,17 @@ def _running(steps_: Sequence[int], opening: int) -> list[int]:
     return found
 
 
-def _within(codes: Sequence[str], period: Period) -> list[ColumnElement[bool]]:
-    conditions = [DayCounterRow.code.in_(codes), DayCounterRow.day <= period.last.isoformat()]
-    if period.first is not None:
-        conditions.append(DayCounterRow.day >= period.first.isoformat())
+def _within(codes: Sequence[str], first: date | None, last: date | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [DayCounterRow.code.in_(codes)]
+    if first is not None:
+        conditions.append(DayCounterRow.day >= first.isoformat())
+    if last is not None:
+        conditions.append(DayCounterRow.day <= last.isoformat())
     return conditions
 
 
 def _number(session: Session, name: str) -> ColumnElement[int]:
     """A counter of a daily row, zero where it is not in it, on either database."""
     if session.get_bind().dialect.name == "postgresql":
-        return func.coalesce(cast(cast(DayCounterRow.counters, JSONB)[name].astext, BigInteger), 0)
+        return func.coalesce(cast(cast(DayCounterRow.counters, JSON)[name].astext, BigInteger), 0)
     return func.coalesce(func.json_extract(DayCounterRow.counters, f'$."{name}"'), 0)

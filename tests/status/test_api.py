@@ -67,8 +67,9 @@ def ask_series(monitor: TestClient) -> Ask:
     return asked
 
 
-def report(center: Center, code: str, *, ago: timedelta = timedelta(0), backlog: int = 0, **counters: int) -> None:
-    """A center has reported."""
+def report(center: Center, code: str, *, ago: timedelta = timedelta(0), **counters: int) -> None:
+    """A center has reported; ``__`` stands for a dot in a counter's name."""
+    named = {name.replace("__", "."): count for name, count in counters.items() if name != "backlog"}
     with center.database.write() as session:
         session.merge(
             CounterRow(
@@ -76,8 +77,8 @@ def report(center: Center, code: str, *, ago: timedelta = timedelta(0), backlog:
                 incarnation="i",
                 counter=1,
                 as_of=center.clock.now() - ago,
-                counters=json.dumps(counters),
-                backlog=backlog,
+                counters=json.dumps(named),
+                backlog=counters.get("backlog", 0),
             )
         )
 
@@ -360,7 +361,7 @@ def days(county: Center) -> None:
     for day, counters in WEEK.items():
         report_day(county, VILLAGE, day, counters)
     report_day(county, TOWN, "2026-03-01", {"registered": 3, "held": 3})
-    report(county, VILLAGE, registered=8, held=6, closed=2, overdue=4)
+    report(county, VILLAGE, registered=8, held=6, closed=2, overdue=4, by_grade__low=4)
     report(county, TOWN, registered=3, held=3)
 
 
@@ -391,6 +392,8 @@ def test_a_period_is_the_sum_of_its_days(ask: Ask) -> None:
     village = child(ask(center=TOWN, from_="2026-03-01", to="2026-03-02"), VILLAGE)["own"]
     assert (village["registered"], village["closed"], village["reopened"]) == (1, 2, 1)
     assert (village["held"], village["in_transit"], village["by_grade"]) == (6, 0, {"low": 4})
+    before = child(ask(center=TOWN, from_="2026-02-21", to="2026-02-28"), VILLAGE)["own"]
+    assert (before["held"], before["in_transit"], before["by_grade"]) == (5, 1, {"low": 5})
     assert found["subtree"]["registered"] == 4
     assert found["rates"]["success_rate"] == {"numerator": 1, "denominator": 1, "definition": 1}
     assert child(found, TOWN)["subtree"]["registered"] == 4
