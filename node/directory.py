@@ -86,7 +86,8 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
         Those that we did not have.
 
     Raises:
-        BadRecord: one does not verify, or its issuer is unknown.
+        BadRecord: one does not verify, its issuer is unknown or was revoked before, or it takes a center away from
+            its parent.
     """
     pending = list(certificates)
     added: list[Certificate] = []
@@ -99,6 +100,7 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
                 waiting.append(certificate)
                 continue
             check(certificate, issuer_keys)
+            _check_place(session, claims)
             if session.get(CertificateRow, (claims.code, claims.version)) is None:
                 session.add(
                     CertificateRow(
@@ -116,8 +118,26 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
     return added
 
 
+def _check_place(session: Session, claims: Claims) -> None:
+    """Refuse a certificate that takes a center from its parent, or that its issuer signed after its own revocation.
+
+    Whoever has children could otherwise name itself the parent of anybody. A center that moves will bring its old
+    parent's release.
+    """
+    parents = {one.parent for one in _versions(session, claims.code)}
+    if parents and claims.parent not in parents:
+        raise BadRecord(f"certificate of {claims.code} names another parent than before")
+    issuer = max(_versions(session, claims.issuer), key=lambda one: one.version, default=None)
+    if issuer is not None and issuer.revoked and claims.issued_at >= issuer.issued_at:
+        raise BadRecord(f"certificate of {claims.code} is by {issuer.code}, who was revoked before")
+
+
+def _versions(session: Session, code: str) -> list[Claims]:
+    rows = session.scalars(select(CertificateRow.claims).where(CertificateRow.code == code))
+    return [Claims.model_validate_json(row) for row in rows]
+
+
 def _issuer_keys(session: Session, claims: Claims, root_key: str) -> tuple[str, ...]:
     if claims.parent is None:
         return (root_key,)
-    rows = session.scalars(select(CertificateRow.claims).where(CertificateRow.code == claims.issuer)).all()
-    return tuple(Claims.model_validate_json(row).signing_key for row in rows)
+    return tuple(one.signing_key for one in _versions(session, claims.issuer))

@@ -14,7 +14,18 @@ from pydantic import Field, ValidationError
 from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
 from protocol.errors import BadRecord
 from protocol.keys import SigningKey
-from protocol.records import Frozen, Head, Instant, Record, check_body, check_signature, make_record, parse_head
+from protocol.records import (
+    Frozen,
+    Head,
+    Instant,
+    Number,
+    Record,
+    Token,
+    check_body,
+    check_signature,
+    make_record,
+    parse_head,
+)
 
 CONTEXT = b"liandong entry 1"
 
@@ -172,7 +183,7 @@ class Agreed(Body):
 class Countersigned(Body):
     """A partner of a joint mediation countersigned the agreement."""
 
-    agreement_seq: Annotated[int, Field(ge=1)]
+    agreement_seq: Number
     center: CenterCode
 
 
@@ -197,7 +208,7 @@ class Referred(WithReason):
 class Merged(Body):
     """The case was found to be a duplicate of another."""
 
-    into: str
+    into: Token
 
 
 class Visited(Body):
@@ -262,7 +273,7 @@ class Urged(Body):
 class Answered(Body):
     """The answer to a supervision order."""
 
-    urge_seq: Annotated[int, Field(ge=1)]
+    urge_seq: Number
     text: Text
     by: CenterCode | None = None
 
@@ -380,7 +391,7 @@ BODIES: dict[str, type[Body]] = {
 class EntryHead(Head):
     """Head of a log entry; ``seq`` has no gaps within a case."""
 
-    seq: Annotated[int, Field(ge=1)]
+    seq: Number
 
 
 @dataclass(frozen=True, slots=True)

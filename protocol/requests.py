@@ -16,7 +16,18 @@ from protocol.codes import CenterCode
 from protocol.entries import MEMBERS_MAX, Member, Reason, RequestText, ShortText
 from protocol.errors import BadRecord
 from protocol.keys import SigningKey
-from protocol.records import Frozen, Head, Instant, Record, check_body, check_signature, make_record, parse_head
+from protocol.records import (
+    Frozen,
+    Head,
+    Instant,
+    Number,
+    Record,
+    Token,
+    check_body,
+    check_signature,
+    make_record,
+    parse_head,
+)
 
 CONTEXT = b"liandong request 1"
 
@@ -69,7 +80,7 @@ class AskUrge(Frozen):
 class AskAnswer(Frozen):
     """The answer to a supervision order, by one who held the case."""
 
-    urge_seq: Annotated[int, Field(ge=1)]
+    urge_seq: Number
     text: RequestText
 
 
@@ -92,7 +103,7 @@ class AskNothing(Frozen):
 class AskCountersign(Frozen):
     """We countersign the agreement."""
 
-    agreement_seq: Annotated[int, Field(ge=1)]
+    agreement_seq: Number
 
 
 class AskVisit(Frozen):
@@ -134,7 +145,7 @@ BODIES: dict[Ask, type[Frozen]] = {
 class RequestHead(Head):
     """Head of a request; ``id`` is chosen by the asker and makes a repeated request harmless."""
 
-    id: Annotated[str, Field(min_length=1, max_length=64)]
+    id: Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,8 +261,8 @@ class LinkRunner:
             count, end, payload = await self._in_thread(
                 partial(lanes.load_frame, self.center.database, self.peer, load)
             )
-        except (DatabaseUnavailable, SQLAlchemyError) as error:
-            log.error("frame.not_loaded", peer=self.peer, lane=load.lane, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it and asks again
+            self._failed("frame.not_loaded", load.lane, error)
             self.machine.load_failed(load)
             return
         await self._do(self.machine.loaded(load, count, end, payload, self._now()))
@@ -280,13 +280,19 @@ class LinkRunner:
             action = await self._applies.get()
             try:
                 parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action))
-            except (DatabaseUnavailable, SQLAlchemyError, BadPosition) as error:
-                log.error("frame.not_applied", peer=self.peer, lane=action.lane, reason=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it; the frame comes again
+                self._failed("frame.not_applied", action.lane, error)
                 self.machine.apply_failed(action.lane)
                 await asyncio.sleep(RETRY_S)
                 continue
             self.center.metrics.applied(self.peer, len(action.messages), parked)
             await self._do(self.machine.applied(action.lane, action.position, self._now()))
+
+    def _failed(self, event: str, lane: Lane, error: Exception) -> None:
+        """Log a failure of our own; only what we know to be free of content is quoted."""
+        quotable = isinstance(error, DatabaseUnavailable | BadPosition)
+        reason = str(error) if quotable else type(error).__name__
+        log.error(event, peer=self.peer, lane=lane, reason=reason)
 
     # --- within ------------------------------------------------------------------------------------
 
