@@ -23,9 +23,11 @@ help: ## This text
 .PHONY: setup
 setup: $(INSTALLED) $(STATIC) ## Create .venv (with the command .venv/bin/liandong) and the static files of the pages
 
+DEMO_CASES = $(if $(wildcard .demo/plan.json),0,12)
+
 .PHONY: demo
-demo: setup ## Run a federation on this machine until Ctrl-C; ARGS="--townships 3 --port 9000 ..."
-	@exec $(BIN)/liandong demo $(ARGS)
+demo: setup ## Run a federation with a dozen matters on this machine until Ctrl-C; ARGS="--townships 3 --port 9000 ..."
+	@exec $(BIN)/liandong demo --cases $(DEMO_CASES) $(ARGS)
 
 .PHONY: test
 test: setup ## Run the tests; PYTEST_ARGS="-n 2 -k custody ..."

@@ -220,9 +220,7 @@ def demo(
     port: Annotated[
         int | None, typer.Option(min=1024, max=65000, help=_(N_("Ports count up from here; 8100 by default.")))
     ] = None,
-    cases: Annotated[
-        int | None, typer.Option(min=0, help=_(N_("Matters to play through it; a dozen in a new demo by default.")))
-    ] = None,
+    cases: Annotated[int, typer.Option(min=0, help=_(N_("Matters to play through it.")))] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help=_(N_("Show the county's page.")))] = True,
 ) -> None:
     run = import_module("deploy.demo.running").run

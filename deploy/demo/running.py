@@ -32,9 +32,6 @@ LOOK_AGAIN = 0.1
 WATCH_EVERY = 0.5
 """Seconds between two looks at whether all processes live."""
 
-FIRST_CASES = 12
-"""Matters that a new demo begins with."""
-
 
 class Interrupted(Exception):
     """Ctrl-C or SIGTERM."""
@@ -47,7 +44,7 @@ def run(
     townships: int,
     villages: int,
     port: int | None,
-    cases: int | None,
+    cases: int,
     browser: bool,
 ) -> None:
     """Run a demo until it is interrupted.
@@ -58,7 +55,7 @@ def run(
         townships: how many.
         villages: how many in each.
         port: ports count up from here.
-        cases: matters to play; a dozen in a new demo without it, none in an old one.
+        cases: matters to play.
         browser: show the county's page.
 
     Raises:
@@ -80,7 +77,7 @@ def run(
             _wait_until_linked(plan, processes)
             write_record(directory, plan, processes)
             _show(directory, plan, time.monotonic() - began)
-            _play(plan, FIRST_CASES if cases is None and is_new else cases or 0)
+            _play(plan, cases)
             if browser:
                 _browse(url_of(plan.centers[0]))
             say(N_("The demo runs until you press Ctrl-C."))
