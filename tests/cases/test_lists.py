@@ -1,0 +1,159 @@
+"""Lists of cases: filters, search, pages; and posts that are sent again."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.cases.scene import FOUR, OTHER_VILLAGE, SESSION, TOWN, VILLAGE, Desk, Json, Scene, refusal
+
+
+def ids(page: Json) -> list[str]:
+    return [str(item["id"]) for item in page["items"]]
+
+
+def matters(desk: Desk, mark: str, count: int) -> list[str]:
+    """Matters of which only these carry the mark, oldest first."""
+    return [desk.registers(title=f"{mark}第{number}件") for number in range(count)]
+
+
+def test_pages_follow_each_other_newest_first_and_total_counts_all(each_scene: Scene) -> None:
+    desk = each_scene.far_village
+    cases = matters(desk, "翻页", 7)
+    page: Json = {}
+    seen: list[str] = []
+    cursor: dict[str, object] = {}
+    for expected in (3, 3, 1):
+        page = desk.get("/cases", q="翻页", limit=3, **cursor)
+        assert (len(page["items"]), page["total"]) == (expected, 7)
+        seen += ids(page)
+        cursor = {"cursor": page["next_cursor"]}
+    assert page["next_cursor"] is None
+    assert seen == list(reversed(cases))
+
+
+def test_a_page_stays_where_it_is_when_new_matters_come(each_scene: Scene) -> None:
+    desk = each_scene.far_village
+    cases = matters(desk, "插队", 4)
+    first = desk.get("/cases", q="插队", limit=2)
+    late = matters(desk, "插队", 1)
+    second = desk.get("/cases", q="插队", limit=2, cursor=first["next_cursor"])
+    assert ids(first) + ids(second) == list(reversed(cases))
+    assert late[0] not in ids(second)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "!", "MjAyNi0wMy0wMg==", "MjAyNi0wMy0wMlQwMDowMDowMCswMDowMCAA", "\u4e2d", "A" * 201]
+)
+def test_a_cursor_that_is_none_of_ours_is_refused(each_scene: Scene, cursor: str) -> None:
+    refused = refusal(each_scene.village.request("GET", "/cases", query={"cursor": cursor}))
+    assert (refused.status, refused.type) == (422, "invalid")
+
+
+def test_filters(scene: Scene) -> None:
+    town = scene.town
+    case = town.registers(title="筛选之件", category="forest_land", grade="medium")
+    other = town.registers(title="筛选之二", category="traffic")
+    town.does(other, "withdraw", reason="-")
+    town.does(case, "assign", to=OTHER_VILLAGE, **FOUR)
+    scene.settle()
+    everything: list[Json] = [
+        {"category": "forest_land"},
+        {"grade": "medium"},
+        {"status": "registered"},
+        {"holder": OTHER_VILLAGE},
+        {"category": "forest_land", "grade": "medium", "status": "registered", "holder": OTHER_VILLAGE},
+    ]
+    for filters in everything:
+        assert ids(town.get("/cases", q="筛选之", **filters)) == [case], filters
+    assert ids(town.get("/cases", q="筛选之", status="withdrawn")) == [other]
+    assert ids(town.get("/cases", q="筛选之", holder=TOWN)) == [other]
+    assert ids(town.get("/cases", q="筛选之", grade="high")) == []
+    assert ids(town.get("/cases", q="筛选之", overdue="true")) == []
+    assert ids(town.get("/cases", q="筛选之", overdue="false")) == [other, case]
+    scene.fed.clock.advance(timedelta(days=30))
+    assert ids(town.get("/cases", q="筛选之", overdue="true")) == [case]
+    assert ids(town.get("/cases", q="筛选之", overdue="false")) == [other]
+
+
+def test_a_search_looks_at_number_display_number_title_and_place(scene: Scene) -> None:
+    village = scene.village
+    case = village.registers(title="百分%之_百", place="老槐树下")
+    document = village.case(case)
+    for words in (document["number"], document["display_number"], "分%之_", "老槐树"):
+        assert ids(village.get("/cases", q=words)) == [case], words
+    assert case not in ids(village.get("/cases", q="分_之%")), "wildcards are letters like others"
+    assert village.get("/cases", q="张三")["total"] == 0, "persons are not searched"
+
+
+def test_items_have_all_but_log_and_parties(scene: Scene) -> None:
+    case = scene.village.registers(title="看看列表", description="经过")
+    [item] = scene.village.get("/cases", q="看看列表")["items"]
+    document = scene.village.case(case)
+    assert set(document) - set(item) == {"log", "parties"}
+    assert item == {name: value for name, value in document.items() if name in item}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "201"},
+        {"limit": "many"},
+        {"status": "lost"},
+        {"grade": "huge"},
+        {"category": "gossip"},
+        {"holder": "532"},
+        {"overdue": "perhaps"},
+        {"q": "长" * 101},
+    ],
+)
+def test_filters_that_make_no_sense_are_refused(scene: Scene, query: dict[str, str]) -> None:
+    refused = refusal(scene.village.request("GET", "/cases", query=query))
+    assert (refused.status, refused.type) == (422, "invalid")
+    assert refused.document["errors"][0]["field"] in query
+
+
+# --- sent again ------------------------------------------------------------------------------------
+
+
+def test_a_post_that_is_sent_again_acts_once(each_scene: Scene) -> None:
+    village = each_scene.village
+    matter: Json = {"title": "只登一次", "category": "other", "place": "p", "parties": [{"name": "n"}]}
+    first, again = [village.post("/cases", matter, key="register-once") for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert village.get("/cases", q="只登一次")["total"] == 1
+    case = str(first.json()["id"])
+    village.does(case, "accept")
+    answers = [village.post(f"/cases/{case}/mediations", SESSION, key="session-once") for _ in range(3)]
+    assert len({answer.text for answer in answers}) == 1
+    assert village.kinds(case) == ["registered", "accepted", "mediated"]
+
+
+def test_a_request_that_is_sent_again_is_one_request(scene: Scene) -> None:
+    case = scene.village.registers(grade="high")
+    scene.village.does(case, "escalate", reason="太大")
+    scene.settle()
+    answers = [scene.village.post(f"/cases/{case}/notes", {"text": "补"}, key="note-once") for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    scene.settle()
+    assert scene.town.kinds(case).count("noted") == 1
+
+
+def test_a_refused_post_may_be_tried_again_under_its_key(scene: Scene) -> None:
+    village = scene.village
+    case = village.registers()
+    path = f"/cases/{case}/escalate"
+    assert refusal(village.post(path, {"reason": "太大"}, key="up")).type == "escalation-gated"
+    village.does(case, "grade", grade="high", reason="-")
+    assert village.post(path, {"reason": "太大"}, key="up").status_code == 200
+    scene.settle()
+
+
+def test_a_key_belongs_to_one_request(scene: Scene) -> None:
+    case = scene.village.registers()
+    scene.village.post(f"/cases/{case}/notes", {"text": "一"}, key="one-key")
+    refused = refusal(scene.village.post(f"/cases/{case}/notes", {"text": "二"}, key="one-key"))
+    assert (refused.status, refused.type) == (422, "idempotency-key-reused")
+    assert scene.village.kinds(case) == ["registered", "noted"]
+    assert VILLAGE in scene.sees(case)
