@@ -60,7 +60,7 @@ SNAPSHOT_MAX_BYTES = 240 * 1024
 need not shrink at all."""
 
 CLOCK_TOLERANCE = 30.0
-"""Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of HELLO."""
+"""Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
 log = structlog.get_logger()
 
@@ -163,7 +163,8 @@ class Reporter:
         """Keep the rows of a child's snapshot.
 
         Rows of centers that we have no certificate of yet are left out: status may overtake certificates, and all
-        rows come again within HEARTBEAT. A clock that is plainly wrong is corrected by what HELLO showed of it.
+        rows come again within HEARTBEAT. A clock that is plainly wrong is corrected: by what HELLO showed of it, if the
+        child's own row, told just now, shows the same.
 
         Raises:
             RemoteError: it does not parse, or has a row of somebody who is not below the child; nothing is kept.
@@ -176,9 +177,12 @@ class Reporter:
             raise BadRecord(f"snapshot of {peer}: {reasons}") from error
         with unit_of(self._center) as unit:
             known = [row for row in snapshot.rows if row.code in unit.tree.claims]
-            wrong = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0
-            if abs(wrong) > CLOCK_TOLERANCE:
-                known = [_set_right(row, wrong) for row in known]
+            offset = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0
+            if abs(offset) > CLOCK_TOLERANCE and any(
+                row.code == peer and abs((row.as_of - unit.now).total_seconds() - offset) <= CLOCK_TOLERANCE
+                for row in known
+            ):
+                known = [_set_right(row, offset) for row in known]
             changed = set(store_rows(unit, peer, known))
         if len(known) < len(snapshot.rows):
             log.info("status.unknown_centers", peer=peer, rows=len(snapshot.rows) - len(known))

@@ -1,6 +1,7 @@
 """Reporting: last values go up, again and again, and what a child says is believed only of itself and those below."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -357,9 +358,23 @@ def test_a_childs_wrong_clock_is_put_right(town: Teller, clock: HeldClock, ahead
     assert as_of == by_its_clock - timedelta(seconds=shown)
 
 
-def test_a_time_at_the_end_of_the_calendar_is_refused(town: Teller) -> None:
+@pytest.mark.parametrize(("before", "now"), [(3600.0, 0.0), (0.0, 3600.0), (3600.0, -3600.0)])
+def test_a_clock_that_was_set_since_hello_is_believed(
+    town: Teller, clock: HeldClock, before: float, now: float
+) -> None:
+    with town.center.database.write() as session:
+        session.execute(update(LinkRow).where(LinkRow.peer == VILLAGE).values(clock_offset=before))
+    told_at = clock.now() + timedelta(seconds=now)
+    town.reporter.receive(VILLAGE, document(a_row(town.center, VILLAGE, ago=-timedelta(seconds=now))))
+    with town.center.database.read() as session:
+        assert session.scalars(select(CounterRow.as_of).where(CounterRow.code == VILLAGE)).one() == told_at
+
+
+@pytest.mark.parametrize("as_of", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_time_at_the_end_of_the_calendar_breaks_nothing(town: Teller, as_of: str) -> None:
     with town.center.database.write() as session:
         session.execute(update(LinkRow).where(LinkRow.peer == VILLAGE).values(clock_offset=-86400.0))
-    late = a_row(town.center, VILLAGE).model_dump(mode="json") | {"as_of": "9999-12-31T23:00:00Z"}
-    with pytest.raises(RemoteError):
+    late = a_row(town.center, VILLAGE).model_dump(mode="json") | {"as_of": as_of}
+    with suppress(RemoteError):
         town.reporter.receive(VILLAGE, json.dumps({"rows": [late]}).encode())
+    town.after(force_all=True)
