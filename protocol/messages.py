@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import pydantic_core
-from pydantic import Field, JsonValue, StringConstraints, ValidationError
+from pydantic import Field, JsonValue, SkipValidation, StringConstraints, ValidationError
 
 from protocol.centers import Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
@@ -78,7 +78,7 @@ class Message(Frozen):
     hops: Annotated[int, Field(ge=0, le=HOPS_MAX)] = 0
     subject: Token | None = None
     datacontenttype: str | None = None
-    data: JsonValue = None
+    data: SkipValidation[JsonValue] = None  # it was just read as JSON, or comes from a model of ours
     data_base64: str | None = None
 
     @property

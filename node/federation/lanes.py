@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
@@ -90,12 +90,12 @@ def _record_offered(session: Session, peer: str, load: Load, links: list[bytes],
         .where(LaneRow.peer == peer, LaneRow.lane == load.lane)
         .values(offered_seq=end.seq, offered_digest=end.digest)
     )
-    session.execute(
-        update(OutboxRow),
-        [
-            {"peer": peer, "lane": load.lane.value, "seq": seq, "digest": digest}
-            for seq, digest in enumerate(links, start=load.after.seq + 1)
-        ],
+    message = update(OutboxRow).where(
+        OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq == bindparam("number")
+    )
+    session.connection().execute(
+        message.values(digest=bindparam("link")),
+        [{"number": seq, "link": digest} for seq, digest in enumerate(links, start=load.after.seq + 1)],
     )
 
 
