@@ -38,6 +38,7 @@ class Directory:
 
     def __init__(self) -> None:
         self.known = Known()
+        self._read: dict[str, Claims] = {}
 
     @property
     def tree(self) -> Tree:
@@ -57,7 +58,7 @@ class Directory:
         keys: dict[str, list[str]] = defaultdict(list)
         rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
         for row in rows:
-            claims = Claims.model_validate_json(row.claims)
+            claims = self._claims(row)
             if claims.code not in newest:
                 newest[claims.code] = claims
                 certificates[claims.code] = Certificate(claims=row.claims, signature=row.signature)
@@ -66,6 +67,13 @@ class Directory:
         found_keys = {code: tuple(found) for code, found in keys.items()}
         self.known = Known(Tree(newest), found_keys, certificates, stamp)
         return True
+
+    def _claims(self, row: CertificateRow) -> Claims:
+        """The claims of a row; each is parsed once, since many certificates arrive one by one."""
+        claims = self._read.get(row.signature)
+        if claims is None:
+            claims = self._read[row.signature] = Claims.model_validate_json(row.claims)
+        return claims
 
     def chain(self, code: str) -> list[Certificate]:
         """A center's certificate, its parent's, and so on up to the root's."""

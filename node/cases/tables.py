@@ -20,7 +20,7 @@ class CaseRow(Base):
         Index("ix_cases_list", "registered_at", "id"),
         Index("ix_cases_held", "holder", "ended", "deadline"),
         Index("ix_cases_status", "status"),
-        Index("ix_cases_grade", "grade"),
+        Index("ix_cases_grade", "grade", "ended", "registered_at", "id"),
         Index("ix_cases_category", "category"),
     )
 

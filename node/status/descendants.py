@@ -32,7 +32,7 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
         if kept is None:
             kept = CounterRow(code=row.code)
             unit.session.add(kept)
-        elif (kept.incarnation == row.incarnation and kept.counter > row.counter) or kept.as_of >= row.as_of:
+        elif not _is_newer(row, kept):
             continue
         kept.incarnation, kept.counter, kept.as_of = row.incarnation, row.counter, row.as_of
         kept.counters, kept.backlog = json.dumps(row.counters), row.backlog
@@ -41,10 +41,21 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
     return changed
 
 
+def _is_newer(row: Row, kept: CounterRow) -> bool:
+    """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant."""
+    if kept.incarnation == row.incarnation and kept.counter != row.counter:
+        return row.counter > kept.counter
+    return row.as_of > kept.as_of
+
+
 def on_days(unit: Unit, message: Message, payload: Days) -> None:
-    """Keep daily rows of descendants; they go on upward with our own."""
+    """Keep daily rows of descendants; they go on upward with our own.
+
+    A row may overtake its center's certificate, which travels on the other lane: the child vouches for it.
+    """
     for row in payload.rows:
-        if row.code != message.sender and message.sender not in unit.tree.ancestors(row.code):
+        stranger = unit.tree.known(row.code) and message.sender not in unit.tree.ancestors(row.code)
+        if row.code != message.sender and stranger:
             raise BadRecord(f"{message.sender} sent a day of {row.code}, who is not below it")
         kept = unit.session.get(DayCounterRow, (row.code, row.day))
         if kept is None:

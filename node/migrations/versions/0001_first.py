@@ -41,7 +41,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("cases", schema=None) as batch_op:
         batch_op.create_index("ix_cases_category", ["category"], unique=False)
-        batch_op.create_index("ix_cases_grade", ["grade"], unique=False)
+        batch_op.create_index("ix_cases_grade", ["grade", "ended", "registered_at", "id"], unique=False)
         batch_op.create_index("ix_cases_held", ["holder", "ended", "deadline"], unique=False)
         batch_op.create_index("ix_cases_list", ["registered_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_number"), ["number"], unique=False)
