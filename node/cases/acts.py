@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from node.access import visible_row
 from node.cases import asking, granting, inputs, log, service, transfers
-from node.cases.refusals import problem_of
+from node.cases.refusals import problem_of, too_large
 from node.cases.tables import RequestRow
 from node.i18n import N_
 from node.invalid import Invalid
@@ -50,7 +50,7 @@ def perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str)
     except Refused as refused:
         raise problem_of(refused) from refused
     except BodyTooLarge as error:
-        raise Problem(422, N_("too-large"), N_("All texts of one entry together may take 32 KB.")) from error
+        raise too_large() from error
 
 
 def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str) -> CaseState | RequestRow:

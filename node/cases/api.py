@@ -25,6 +25,7 @@ from node.unit import Unit, unit_of
 from protocol.case import CaseState
 from protocol.codes import CODE_PATTERN, Category, Grade, Status
 from protocol.entries import Party
+from protocol.records import NUMBER_MAX
 
 router = APIRouter(tags=["cases"])
 
@@ -179,7 +180,7 @@ for _route in ACT_ROUTES:
 @router.post("/cases/{case_id}/urge/{seq}/answer", response_model=CaseDocument, responses=ACT_RESPONSES)
 def urge_answer(
     case_id: CaseId,
-    seq: Annotated[int, Path(ge=1)],
+    seq: Annotated[int, Path(ge=1, le=NUMBER_MAX)],
     given: inputs.RequestTextInput,
     here: Here,
     trying: Trying,

@@ -1,12 +1,40 @@
 """What people may send to act on a case: one model per act, strict, every limit named in ``protocol.entries``."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from node.i18n import N_
 from protocol import entries as e
 from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
+from protocol.records import Number
+
+YEARS = range(1900, 3000)
+"""Years that people mean; beyond them calculating with time zones soon leaves the calendar."""
+
+
+def _meant_instant(value: datetime) -> datetime:
+    try:
+        year = value.astimezone(UTC).year
+    except OverflowError:
+        year = 0
+    if year not in YEARS:
+        raise ValueError(N_("Give date and time with time zone, such as 2026-03-01T09:00:00+08:00."))
+    return value
+
+
+def _meant_day(value: date) -> date:
+    if value.year not in YEARS:
+        raise ValueError(N_("Give a date such as 2026-03-01."))
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_meant_instant)]
+"""An instant with its zone, in a year that somebody may mean."""
+
+Day = Annotated[date, AfterValidator(_meant_day)]
+"""A day in a year that somebody may mean."""
 
 
 class Input(BaseModel):
@@ -14,7 +42,7 @@ class Input(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    epoch: Annotated[int, Field(ge=1)] | None = None
+    epoch: Number | None = None
 
 
 class PartyInput(BaseModel):
@@ -55,7 +83,7 @@ class RegisterInput(BaseModel):
     description: Description | None = None
     source: Source = Source.VISIT
     grade: Grade = Grade.LOW
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
 
 class NothingInput(Input):
@@ -85,7 +113,7 @@ class ChangesInput(BaseModel):
     parties: Parties | None = None
     description: Description | None = None
     source: Source | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
 
 
 class CorrectInput(ReasonInput):
@@ -113,7 +141,7 @@ def _as_list(value: object) -> object:
 class MediationInput(Input):
     """A mediation session."""
 
-    held_at: AwareDatetime
+    held_at: Moment
     place: e.Place
     mediators: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)]
     summary: e.Text
@@ -124,7 +152,7 @@ class AgreeInput(Input):
     """The parties' agreement."""
 
     agreement: e.Text
-    due_on: date | None = None
+    due_on: Day | None = None
 
 
 class ReferInput(ReasonInput):
@@ -136,7 +164,7 @@ class ReferInput(ReasonInput):
 class VisitInput(Input):
     """A follow-up visit."""
 
-    held_at: AwareDatetime
+    held_at: Moment
     method: e.ShortText
     fulfilled: bool | None = None
     satisfied: bool | None = None
@@ -153,7 +181,7 @@ class AssignInput(Input):
     """四定: lead, department, handler, deadline (an instant, or working days from delivery)."""
 
     to: CenterCode
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     working_days: Annotated[int, Field(ge=1, le=366)] | None = None
     lead: e.Name
     department: e.Name
@@ -164,7 +192,7 @@ class AssignInput(Input):
 class UrgeInput(RequestTextInput):
     """A supervision order."""
 
-    reply_by: AwareDatetime | None = None
+    reply_by: Moment | None = None
 
 
 class JointInput(ReasonInput):
@@ -183,7 +211,7 @@ class JoinInput(Input):
 class CountersignInput(Input):
     """Which agreement is countersigned."""
 
-    agreement_seq: Annotated[int, Field(ge=1)]
+    agreement_seq: Number
 
 
 class ToInput(ReasonInput):

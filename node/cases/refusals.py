@@ -68,6 +68,11 @@ def problem_of(refused: Refused) -> Problem:
     return Problem(status, type_, detail, **members)
 
 
+def too_large() -> Problem:
+    """The problem that tells of a body over 32 KB."""
+    return Problem(422, N_("too-large"), N_("All texts of one entry together may take 32 KB."))
+
+
 def told(reason: str) -> str:
     """The catalog message of a reason; the reason itself where it is free text."""
     return _TOLD[reason][2] if reason in _TOLD else reason

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from node.cases import log, transfers
 from node.cases.asking import check_named_epoch
 from node.cases.book import newest_header
+from node.cases.refusals import too_large
 from node.cases.tables import NumberRow
 from node.clock import LOCAL_ZONE
 from node.unit import Unit
@@ -20,7 +21,7 @@ from protocol.custody import destination_of_return
 from protocol.entries import Kind
 from protocol.errors import Refused
 from protocol.policy import escalation_gate
-from protocol.records import Frozen
+from protocol.records import BodyTooLarge, Frozen
 
 
 class Registration(Frozen):
@@ -37,7 +38,11 @@ class Registration(Frozen):
 
 
 def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
-    """Enter a matter (登记): it gets an identity, a number, and its first entry."""
+    """Enter a matter (登记): it gets an identity, a number, and its first entry.
+
+    Raises:
+        Problem: 422 where all its texts together are too large.
+    """
     year = unit.now.astimezone(LOCAL_ZONE).year
     running = _next_number(unit, year)
     body = e.Registered(
@@ -45,7 +50,10 @@ def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
         display_number=f"{short_name(unit.center.name)}〔{year}〕{running}号",
         **{name: getattr(registration, name) for name in Registration.model_fields},
     )
-    return log.write(unit, unit.new_id(), Kind.REGISTERED, body, actor)
+    try:
+        return log.write(unit, unit.new_id(), Kind.REGISTERED, body, actor)
+    except BodyTooLarge as error:
+        raise too_large() from error
 
 
 def _next_number(unit: Unit, year: int) -> int:

@@ -113,6 +113,15 @@ class Desk:
             answer = self._request(method, path, role, headers or {}, more)
         return answer
 
+    password = PASSWORD
+
+    def anonymous(
+        self, method: str, path: str, *, given: object = None, headers: dict[str, str] | None = None
+    ) -> Response:
+        """One call of the API by somebody who is not signed in, or says so by these headers."""
+        raw = {name.encode(): value.encode() for name, value in (headers or {}).items()}
+        return self._client.request(method, f"/api/v1{path}", json=given, headers=raw)
+
     def _request(self, method: str, path: str, role: Role, headers: dict[str, str], more: Json) -> Response:
         signed_in = {"Authorization": f"Bearer {self._tokens[role]}", **headers}
         return self._client.request(method, f"/api/v1{path}", headers=signed_in, **more)

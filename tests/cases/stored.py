@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.db import Base
@@ -20,6 +20,20 @@ def rows_about(desk: Desk, case: str) -> list[str]:
         for table in (EntryRow, HeldBackRow, RequestRow, ParkedRow):
             found += [table.__tablename__] * len(session.scalars(select(table).where(table.case_id == case)).all())
         return found
+
+
+def traces(desk: Desk) -> tuple[object, ...]:
+    """Numbers that change with whatever an act leaves behind: entries, states, requests, messages, numbers given."""
+    with desk.center.database.engine.connect() as connection:
+        return tuple(connection.execute(_TRACES).one())
+
+
+_TRACES = text("""
+    SELECT (SELECT count(*) FROM cases), (SELECT sum(seq) FROM cases), (SELECT sum(epoch) FROM cases),
+        (SELECT count(*) FROM entries), (SELECT count(*) FROM requests), (SELECT count(*) FROM held_back),
+        (SELECT count(*) FROM tombstones), (SELECT count(*) FROM parked), (SELECT sum(last) FROM numbers),
+        (SELECT count(*) FROM outbox WHERE lane = 'case'), (SELECT sum(last_seq) FROM lanes WHERE lane = 'case')
+""")
 
 
 def received_by(desk: Desk) -> str:
