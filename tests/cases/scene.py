@@ -25,7 +25,7 @@ from sqlalchemy import bindparam, delete, select, text
 from node.accounts import service as accounts
 from node.accounts.roles import Role
 from node.app import assemble
-from node.cases.tables import CaseRow
+from node.cases.tables import CaseRow, HeldBackRow
 from node.center import Center
 from node.federation.tables import ParkedRow
 from protocol.case import CaseState
@@ -49,7 +49,8 @@ CODES = [COUNTY, OTHER_TOWN, FAR_VILLAGE, TOWN, OTHER_VILLAGE, VILLAGE]
 PATIENCE = 20.0
 """Seconds after which a test that waits has found something."""
 
-LOOK_AGAIN = 0.004
+LOOK_AGAIN = 0.5
+"""Seconds after which a test that waits looks again though nothing was committed."""
 
 Json = dict[str, Any]
 """A document of the API, as a client of it sees it."""
@@ -232,6 +233,11 @@ class Desk:
             session.expunge_all()
             return rows
 
+    def held_back(self) -> list[tuple[str, int]]:
+        """Case and seq of what waits here for an entry that precedes it."""
+        with self.member.read() as session:
+            return [(row.case_id, row.seq) for row in session.execute(select(HeldBackRow.case_id, HeldBackRow.seq))]
+
     def forget(self, *parked_ids: str) -> None:
         """Throw away these parked messages, or all, as an operator does who gave them up."""
         rows = delete(ParkedRow)
@@ -284,6 +290,9 @@ class Scene:
         self.fed = fed
         self._loop = loop
         self.desks = {member.code: Desk(member, _client(member, clients)) for member in fed}
+        self._committed = threading.Event()
+        for member in fed:
+            member.center.database.on_commit(self._committed.set)
 
     def __getitem__(self, code: str) -> Desk:
         return self.desks[code]
@@ -350,11 +359,14 @@ class Scene:
             self.start(*codes)
 
     def tidy(self) -> None:
-        """Let everybody run, and throw away what is parked."""
+        """Let everybody run, and throw away what is parked. Nothing may still wait for what never comes."""
         for desk in self:
             if not desk.member.running:
                 self.start(desk.code)
             desk.forget()
+        self.settle(parked=True)
+        waiting = {desk.code: found for desk in self if (found := desk.held_back())}
+        assert not waiting, waiting
 
     def settle(self, *, parked: bool = False) -> None:
         """Wait until every message between running centers is acknowledged; nothing may be parked, unless allowed."""
@@ -362,11 +374,13 @@ class Scene:
         moving = 0
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
+            self._committed.clear()
             moving, sent = self._moving(parked=parked)
             if not moving and sent == before:
                 return
             before = -1 if moving else sent
-            time.sleep(LOOK_AGAIN if moving else 0)
+            if moving:
+                self._committed.wait(LOOK_AGAIN)
         raise AssertionError(f"{moving} messages still moving after {PATIENCE} s")
 
     def _moving(self, *, parked: bool) -> tuple[int, int]:
@@ -399,7 +413,7 @@ def scene_of(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="federation")
     thread.start()
-    federation = county(directory, codes=CODES, wire=wire, database_url=database_url, started=started)
+    federation = county(directory, codes=CODES, wire=wire, database_url=database_url, acquainted=True, started=started)
     try:
         fed = asyncio.run_coroutine_threadsafe(federation.__aenter__(), loop).result(120)
         try:

@@ -401,9 +401,15 @@ BY_OTHERS = {"recall", "urge", "view", "joint/accept", "joint/decline", "joint/c
 OTHERWISE = {"urge/1/answer": "no-such-urge"} | dict.fromkeys(BY_OTHERS, "holder-cannot-ask")
 
 
+@pytest.fixture(scope="module")
+def closed_case(sqlite_scene: Scene) -> str:
+    """A closed case, for tests that leave it as it is."""
+    return closed(sqlite_scene.town)
+
+
 @pytest.mark.parametrize("act", sorted(set(ACTS) - STILL_POSSIBLE))
-def test_a_closed_case_is_only_noted_corrected_visited_or_reopened(scene: Scene, act: str) -> None:
-    found = refused(scene.town, f"/cases/{closed(scene.town)}/{act}", ACTS[act])
+def test_a_closed_case_is_only_noted_corrected_visited_or_reopened(scene: Scene, closed_case: str, act: str) -> None:
+    found = refused(scene.town, f"/cases/{closed_case}/{act}", ACTS[act])
     assert (found.status, found.type) == (409, OTHERWISE.get(act, "wrong-status"))
 
 

@@ -1,5 +1,9 @@
 """Transfers that don't arrive: undeliverable or refused, they come back with their reason, and custody with them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
 from sqlalchemy import select, update
 
 from node.cases import arrivals
@@ -21,10 +25,19 @@ from tests.cases.scene import (
 from tests.cases.stored import rows_about
 
 
-def cut_off(scene: Scene, parent: Desk, child: str) -> None:
-    """Mark a child as revoked at its parent, without telling anybody."""
+@contextmanager
+def cut_off(scene: Scene, parent: Desk, child: str) -> Iterator[None]:
+    """A time in which a child is marked as revoked at its parent, without telling anybody."""
+    _mark(parent, child, scene.fed.clock.now())
+    try:
+        yield
+    finally:
+        _mark(parent, child, None)
+
+
+def _mark(parent: Desk, child: str, revoked_at: datetime | None) -> None:
     with parent.center.database.write() as session:
-        session.execute(update(LinkRow).where(LinkRow.peer == child).values(revoked_at=scene.fed.clock.now()))
+        session.execute(update(LinkRow).where(LinkRow.peer == child).values(revoked_at=revoked_at))
 
 
 def handed_over(scene: Scene) -> str:
@@ -41,29 +54,28 @@ def handed_over(scene: Scene) -> str:
 # --- undeliverable ---------------------------------------------------------------------------------
 
 
-def test_what_a_relay_cannot_deliver_comes_back_with_its_reason(own_scene: Scene) -> None:
-    scene = own_scene
+def test_what_a_relay_cannot_deliver_comes_back_with_its_reason(scene: Scene) -> None:
     case = handed_over(scene)
     scene.other_town.does(case, "accept")
     scene.settle()
-    cut_off(scene, scene.county, TOWN)
-    scene.other_town.does(case, "return", reason="还是贵镇办")
-    scene.settle()
+    with cut_off(scene, scene.county, TOWN):
+        scene.other_town.does(case, "return", reason="还是贵镇办")
+        scene.settle()
+        scene.other_town.does(case, "notes", text="继续办")
+        scene.settle()
     document = scene.other_town.case(case)
     assert (document["holder"], document["in_transit_to"], document["epoch"]) == (OTHER_TOWN, None, 4)
     assert document["accepted_by"] == "director 同志", "everything is as it was before it left"
-    bounced = document["log"][-1]
-    assert bounced["kind"] == "bounced"
+    bounced, noted = document["log"][-2:]
+    assert (bounced["kind"], noted["kind"]) == ("bounced", "noted")
     assert TOWN in bounced["data"]["reason"]
-    scene.other_town.does(case, "notes", text="继续办")
 
 
-def test_a_request_that_a_relay_cannot_deliver_is_refused_as_unreachable(own_scene: Scene) -> None:
-    scene = own_scene
+def test_a_request_that_a_relay_cannot_deliver_is_refused_as_unreachable(scene: Scene) -> None:
     case = handed_over(scene)
-    cut_off(scene, scene.county, OTHER_TOWN)
-    request = scene.town.asks(case, "notes", text="?")
-    scene.settle()
+    with cut_off(scene, scene.county, OTHER_TOWN):
+        request = scene.town.asks(case, "notes", text="?")
+        scene.settle()
     assert scene.town.answer_to(case, request) == ("refused", "unreachable")
 
 

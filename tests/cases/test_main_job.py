@@ -1,4 +1,4 @@
-"""The main job, over HTTP with real users, end to end: in memory for speed, and over real brokers and databases."""
+"""The main job, over HTTP with real users, end to end, over real brokers and on both databases."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -20,10 +20,6 @@ from tests.cases.scene import (
 )
 from tests.conftest import PostgresServer
 from tests.federation_kit import Wire, postgres_urls
-
-
-def test_the_main_job_in_memory(scene: Scene) -> None:
-    the_main_job(scene)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

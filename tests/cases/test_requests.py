@@ -29,6 +29,12 @@ def held_by_town(scene: Scene) -> str:
     return case
 
 
+@pytest.fixture(scope="module")
+def untouched(sqlite_scene: Scene) -> str:
+    """Such a case, for tests that leave it as it is."""
+    return held_by_town(sqlite_scene)
+
+
 # --- granted ---------------------------------------------------------------------------------------
 
 
@@ -117,9 +123,9 @@ def test_follow_up_visits_and_reopenings_are_asked_for_after_the_end(scene: Scen
     ],
 )
 def test_a_refused_request_says_why_and_leaves_the_log_as_it_was(
-    scene: Scene, by: str, act: str, given: Json, reason: str
+    scene: Scene, untouched: str, by: str, act: str, given: Json, reason: str
 ) -> None:
-    case = held_by_town(scene)
+    case = untouched
     log = scene.town.case(case)["log"]
     request = scene[by].asks(case, act, **given)
     scene.settle()
