@@ -28,6 +28,7 @@ class Sheet:
     Attributes:
         stored: whether the database has a row of it.
         held_back: whether entries wait for one that precedes them.
+        counted: the state that our counters know.
     """
 
     stored: bool
@@ -37,6 +38,7 @@ class Sheet:
     view_until: datetime | None = None
     header_told: str | None = None
     held_back: bool = False
+    counted: CaseState | None = None
     dirty: bool = False
     new_entries: list[Entry] = field(default_factory=list)
 
@@ -88,15 +90,21 @@ class Book:
             OutOfOrder, Refused: as ``protocol.case.fold``.
         """
         sheet = self.sheet(entry.head.case_id)
-        before = sheet.state
-        after = fold(before, entry)
+        after = fold(sheet.state, entry)
         sheet.state = after
         sheet.new_entries.append(entry)
         sheet.dirty = True
-        if self._me in after.followers:
+        if sheet.invitation is not None and self._me in after.followers:
             sheet.invitation = None
-        self._ledger.count(before, after, entry)
+        if entry.head.center == self._me:
+            self._count(sheet)
         return after
+
+    def _count(self, sheet: Sheet) -> None:
+        """Count what changed. What others wrote counts by the state that it led to, hence all of it at once."""
+        if sheet.state is not None and sheet.state is not sheet.counted:
+            self._ledger.count(sheet.counted, sheet.state, sheet.new_entries[-1])
+            sheet.counted = sheet.state
 
     def records(self, case_id: str, after_seq: int = 0) -> list[Record]:
         """The log of a case from ``after_seq`` on, with what this unit added; entries without body are left out."""
@@ -130,6 +138,8 @@ class Book:
         dirty = {case_id: sheet for case_id, sheet in self._sheets.items() if sheet.dirty}
         if not dirty:
             return
+        for sheet in dirty.values():
+            self._count(sheet)
         self._session.flush()
         self._write_rows(dirty)
         entries = [_entry_values(entry) for sheet in dirty.values() for entry in sheet.new_entries]
@@ -177,10 +187,12 @@ class Book:
 
 
 def _read_sheet(row: Row[str, str | None, str | None, str | None, datetime | None, str | None]) -> Sheet:
-    _id, state, header, invitation, view_until, header_told = row
+    _id, state_text, header, invitation, view_until, header_told = row
+    state = CaseState.model_validate_json(state_text) if state_text is not None else None
     return Sheet(
         stored=True,
-        state=CaseState.model_validate_json(state) if state is not None else None,
+        state=state,
+        counted=state,
         header=CaseHeader.model_validate_json(header) if header is not None else None,
         invitation=Invitation.model_validate_json(invitation) if invitation is not None else None,
         view_until=view_until,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
@@ -63,9 +63,7 @@ def load_frame(database: Database, peer: str, load: Load) -> tuple[int, Position
         How many, the position after the last, and the packed payload.
     """
     with database.write() as session:
-        offered = session.execute(
-            select(LaneRow.offered_seq).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update()
-        ).scalar_one()
+        session.execute(select(LaneRow.peer).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update())
         rows = session.execute(
             select(OutboxRow.seq, OutboxRow.body)
             .where(OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq > load.after.seq)
@@ -77,25 +75,22 @@ def load_frame(database: Database, peer: str, load: Load) -> tuple[int, Position
         assert rows[0].seq == load.after.seq + 1
         bodies = [row.body for row in rows]
         count, payload = pack(bodies, load.budget)
-        links = chain(load.after.digest, bodies[:count])
-        end = Position(load.after.seq + count, links[-1])
-        if end.seq > offered:
-            _record_offered(session, peer, load, links, end)
+        end = Position(load.after.seq + count, chain(load.after.digest, bodies[:count])[-1])
+        _record_offered(session, peer, load.lane, end)
         return count, end, payload
 
 
-def _record_offered(session: Session, peer: str, load: Load, links: list[bytes], end: Position) -> None:
+def _record_offered(session: Session, peer: str, lane: Lane, end: Position) -> None:
+    """Record that messages up to ``end`` are offered; the last one of a frame keeps the digest up to it."""
     session.execute(
         update(LaneRow)
-        .where(LaneRow.peer == peer, LaneRow.lane == load.lane)
+        .where(LaneRow.peer == peer, LaneRow.lane == lane, LaneRow.offered_seq < end.seq)
         .values(offered_seq=end.seq, offered_digest=end.digest)
     )
-    message = update(OutboxRow).where(
-        OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq == bindparam("number")
-    )
-    session.connection().execute(
-        message.values(digest=bindparam("link")),
-        [{"number": seq, "link": digest} for seq, digest in enumerate(links, start=load.after.seq + 1)],
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq == end.seq)
+        .values(digest=end.digest)
     )
 
 
@@ -110,15 +105,24 @@ def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
 
 
 def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:
-    """Our own digest at a position; None where we never offered it."""
-    if compare.position.seq == 0:
-        return ORIGIN
+    """Our own digest at a position; None where we never offered it, or keep its messages no longer."""
+    lane, seq = compare.lane, compare.position.seq
+    ours = (OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq <= seq)
     with database.read() as session:
-        return session.scalar(
-            select(OutboxRow.digest).where(
-                OutboxRow.peer == peer, OutboxRow.lane == compare.lane, OutboxRow.seq == compare.position.seq
-            )
-        )
+        offered = session.scalar(select(LaneRow.offered_seq).where(LaneRow.peer == peer, LaneRow.lane == lane))
+        if offered is None or offered < seq:
+            return None
+        kept = session.execute(
+            select(OutboxRow.seq, OutboxRow.digest)
+            .where(*ours, OutboxRow.digest.is_not(None))
+            .order_by(OutboxRow.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        known, digest = kept or (0, ORIGIN)
+        assert digest is not None
+        bodies = session.scalars(select(OutboxRow.body).where(*ours, OutboxRow.seq > known).order_by(OutboxRow.seq))
+        links = [digest, *chain(digest, bodies)]
+    return links[-1] if known + len(links) - 1 == seq else None
 
 
 def record_state(database: Database, peer: str, values: dict[str, str | float | datetime | None]) -> None:

@@ -88,7 +88,7 @@ class OutboxRow(Base):
     destination: Mapped[str]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     digest: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """Digest chain up to this message, once it was offered."""
+    """Digest chain up to this message, where a frame ended with it."""
     case_id: Mapped[str | None]
     """The case, where the message is our own."""
     transfer_epoch: Mapped[int | None]
