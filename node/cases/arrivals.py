@@ -15,7 +15,6 @@ from node.cases import granting, transfers
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
 from node.unit import Unit
-from protocol.case import CaseState
 from protocol.entries import REASON_MAX, Entry, read_entry, verify_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
 from protocol.messages import (
@@ -66,20 +65,22 @@ def verified(payload: Entries, keys_of: Callable[[str], tuple[str, ...]]) -> Ver
 def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
     """Take log entries in order; hold back what came too early, drop what we hold already."""
     del message
+    held = unit.book.heads(payload.case_id, [entry.head.seq for entry in payload.entries])
     for entry in payload.entries:
-        _take(unit, entry)
+        if entry.head.seq not in held:
+            _take(unit, entry)
+        elif held[entry.head.seq] != entry.record.head:
+            raise OutOfOrder(f"another entry stands at seq {entry.head.seq} of case {payload.case_id}")
     if unit.book.sheet(payload.case_id).held_back:
         _take_held_back(unit, payload.case_id)
 
 
 def _take(unit: Unit, entry: Entry) -> None:
     state = unit.book.state(entry.head.case_id)
-    held = state.seq if state is not None else 0
-    if entry.head.seq <= held:
-        _must_be_the_same(unit, entry)
-    elif entry.head.seq > held + 1:
+    last = state.seq if state is not None else 0
+    if entry.head.seq > last + 1:
         _hold_back(unit, entry)
-    else:
+    elif entry.head.seq == last + 1:
         _fold(unit, entry)
 
 
@@ -90,41 +91,23 @@ def _fold(unit: Unit, entry: Entry) -> None:
         raise OutOfOrder(f"{entry.head.kind}: {refused}") from refused
 
 
-def _must_be_the_same(unit: Unit, entry: Entry) -> None:
-    ours = unit.book.entry(entry.head.case_id, entry.head.seq)
-    if ours is not None and ours.record.head != entry.record.head:
-        raise OutOfOrder(f"another entry stands at seq {entry.head.seq} of case {entry.head.case_id}")
-
-
-NOTICE = 0
-"""Where the notice of a transfer is held back that came before an entry of its log; entries begin at 1."""
-
-
 def _hold_back(unit: Unit, entry: Entry) -> None:
-    _keep_back(unit, entry.head.case_id, entry.head.seq, entry.record)
-
-
-def _keep_back(unit: Unit, case_id: str, seq: int, record: Record | TransferNotice) -> None:
-    row = unit.session.get(HeldBackRow, (case_id, seq))
-    if row is None:
-        row = HeldBackRow(case_id=case_id, seq=seq, held_at=unit.now)
+    if unit.session.get(HeldBackRow, (entry.head.case_id, entry.head.seq)) is None:
+        row = HeldBackRow(
+            case_id=entry.head.case_id,
+            seq=entry.head.seq,
+            record=entry.record.model_dump_json(),
+            held_at=unit.now,
+        )
         unit.session.add(row)
-        log.info("entry.held_back", case_id=case_id, seq=seq)
-    elif seq != NOTICE:
-        return
-    row.record = record.model_dump_json()
-    unit.session.flush()
-    unit.book.sheet(case_id).held_back = True
+        unit.session.flush()
+        unit.book.sheet(entry.head.case_id).held_back = True
+        log.info("entry.held_back", case_id=entry.head.case_id, seq=entry.head.seq)
 
 
 def _take_held_back(unit: Unit, case_id: str) -> None:
-    """Take what waited as far as nothing is missing any more, and custody if that waited too."""
-    held = select(HeldBackRow).where(HeldBackRow.case_id == case_id).order_by(HeldBackRow.seq)
-    notice = None
-    for row in unit.session.scalars(held).all():
-        if row.seq == NOTICE:
-            notice = row
-            continue
+    rows = unit.session.scalars(select(HeldBackRow).where(HeldBackRow.case_id == case_id).order_by(HeldBackRow.seq))
+    for row in rows.all():
         state = unit.book.state(case_id)
         last = state.seq if state is not None else 0
         if row.seq > last + 1:
@@ -133,41 +116,24 @@ def _take_held_back(unit: Unit, case_id: str) -> None:
         unit.session.delete(row)
         if row.seq == last + 1:
             _fold(unit, entry)
-    if notice is not None:
-        _take_noticed(unit, notice)
-
-
-def _take_noticed(unit: Unit, row: HeldBackRow) -> None:
-    state, notice = unit.book.state(row.case_id), TransferNotice.model_validate_json(row.record)
-    if state is not None and state.seq >= notice.seq:
-        unit.session.delete(row)
-        unit.session.flush()
-        _take_custody(unit, state, notice)
 
 
 def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
-    """Custody comes to us: take it, or refuse it for ever; it waits where its log waits for an entry."""
-    sheet = unit.book.sheet(payload.case_id)
-    state = sheet.state
+    """Custody comes to us: take it, or refuse it for ever."""
+    state = unit.book.state(payload.case_id)
     if transfers.is_buried(unit, payload.case_id, payload.epoch):
         refuse(unit, payload, message.sender, "was refused before")
-    elif state is not None and state.seq >= payload.seq:
-        _take_custody(unit, state, payload)
-    elif sheet.held_back:
-        _keep_back(unit, payload.case_id, NOTICE, payload)
-    else:
+        return
+    if state is None or state.seq < payload.seq:
         raise OutOfOrder(f"transfer of case {payload.case_id} came before its log")
-
-
-def _take_custody(unit: Unit, state: CaseState, payload: TransferNotice) -> None:
     if state.epoch > payload.epoch:
         log.info("transfer.stale", case_id=payload.case_id, epoch=payload.epoch, our_epoch=state.epoch)
         return
     flight = state.custody.flight
     if flight is None:
         return
-    if flight.to != unit.me or state.epoch != payload.epoch:
-        raise BadRecord(f"transfer of case {payload.case_id} is not to us")
+    if (flight.sender, flight.to, state.epoch) != (message.sender, unit.me, payload.epoch):
+        raise BadRecord(f"transfer of case {payload.case_id} is not from {message.sender} to us")
     transfers.deliver(unit, state)
     granting.receive_waiting(unit, payload.case_id)
 
@@ -237,8 +203,8 @@ def on_invitation(unit: Unit, message: Message, payload: Invitation) -> None:
 
 def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
     """Somebody asks something of a case that we hold, or held."""
-    del message
-    granting.receive(unit, read_request(payload.request, unit.center.directory.known.keys_of))
+    request = read_request(payload.request, unit.center.directory.known.keys_of)
+    granting.receive(unit, request, came_from=message.sender)
 
 
 def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
@@ -253,13 +219,14 @@ def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
 
 def on_view(unit: Unit, message: Message, payload: View) -> None:
     """The holder opened a case to us for a while, at our request and with our reason on its log."""
-    del message
     asked = select(RequestRow.id).where(
         RequestRow.case_id == payload.case_id, RequestRow.kind == Ask.VIEW, RequestRow.mine.is_(True)
     )
     if unit.session.scalar(asked.limit(1)) is None:
         raise BadRecord("a view that we did not ask for")
     sheet = unit.book.sheet(payload.case_id)
+    if sheet.state is None or sheet.state.holder != message.sender:
+        raise BadRecord("a view that the holder did not open")
     sheet.view_until = payload.until
     sheet.dirty = True
 

@@ -115,6 +115,17 @@ class Book:
         added = [entry.record for entry in self.sheet(case_id).new_entries if entry.head.seq > after_seq]
         return records + added
 
+    def heads(self, case_id: str, seqs: Collection[int]) -> dict[int, str]:
+        """The signed heads of those of these entries that the log has."""
+        state = self.state(case_id)
+        wanted = [seq for seq in seqs if state is not None and seq <= state.seq]
+        if not wanted:
+            return {}
+        stored = select(EntryRow.seq, EntryRow.head).where(EntryRow.case_id == case_id, EntryRow.seq.in_(wanted))
+        found = dict(self._session.execute(stored).all())
+        added = {entry.head.seq: entry.record.head for entry in self.sheet(case_id).new_entries}
+        return found | {seq: head for seq, head in added.items() if seq in wanted}
+
     def entry(self, case_id: str, seq: int) -> Entry | None:
         """One entry of a case's log."""
         for entry in self.sheet(case_id).new_entries:

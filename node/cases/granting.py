@@ -31,8 +31,11 @@ PASSED_ON = "passed_on"
 """State of a request that we sent on to the center that held the case, or was about to; ``reason`` says the epoch."""
 
 
-def receive(unit: Unit, request: CaseRequest) -> None:
-    """Judge a request, pass it on, or keep it until the transfer that precedes it is applied."""
+def receive(unit: Unit, request: CaseRequest, *, came_from: str | None = None) -> None:
+    """Judge a request, pass it on, or keep it until the transfer that precedes it is applied.
+
+    Where each of two centers believes that the other one holds the case, it is refused rather than sent for ever.
+    """
     head = request.head
     row = unit.session.get(RequestRow, head.id)
     if row is not None and row.state not in {RequestState.PENDING, PASSED_ON}:
@@ -48,6 +51,8 @@ def receive(unit: Unit, request: CaseRequest) -> None:
         _judge(unit, state, request)
     elif header.in_transit_to == unit.me:
         _remember(unit, request, RequestState.PENDING, None)
+    elif came_from is not None and header.holder == came_from:
+        _settle(unit, request, RequestState.REFUSED, "unknown-case")
     else:
         _pass_on(unit, request, spokesman(unit, sheet), header.epoch)
 

@@ -1,8 +1,9 @@
 """Transfers: custody leaves, arrives, comes back.
 
-The order of messages matters. To the destination go first the entries it lacks, then the notice that custody is its
-own; only then do the other followers hear of it. On a tree of first-in-first-out links nobody can thus speak to the
-new holder about a transfer that has not reached it yet.
+The order of messages matters. To the destination goes first the whole log, then the notice that custody is its own;
+only then do the other followers hear of it. On a tree of first-in-first-out links nobody can thus speak to the new
+holder about a transfer that has not reached it yet. The log goes whole also to who follows the case: an entry of an
+earlier holder may still be on another way, or the destination's database may be a new one.
 """
 
 import structlog
@@ -35,9 +36,7 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     before = unit.book.state(case_id)
     assert before is not None
     entry, state = log.append(unit, case_id, kind, body, actor)
-    follows = body.to in before.followers
-    records = [entry.record] if follows else unit.book.records(case_id)
-    log.send_records(unit, case_id, records, body.to, transfer_epoch=state.epoch)
+    log.send_records(unit, case_id, unit.book.records(case_id), body.to, transfer_epoch=state.epoch)
     notice = TransferNotice(case_id=case_id, epoch=state.epoch, seq=state.seq, kind=kind)
     unit.outbox.send(Type.TRANSFER, notice, body.to, case_id=case_id, transfer_epoch=state.epoch)
     log.tell(unit, before, state, entry, but=body.to)

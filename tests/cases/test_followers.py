@@ -1,8 +1,13 @@
 """Full followers get every entry, in order; what comes early is held back while one is missing."""
 
+import pytest
+from sqlalchemy import select
+
 from node.cases import arrivals
+from node.federation.tables import OutboxRow
 from protocol.entries import Kind
-from protocol.messages import Entries, Message, TransferNotice, Type, source_of
+from protocol.errors import BadRecord
+from protocol.messages import Entries, Message, TransferNotice, Type, source_of, write_message
 from protocol.records import Record
 from tests.cases.scene import FAR_VILLAGE, FOUR, OTHER_TOWN, OTHER_VILLAGE, TOWN, VILLAGE, Desk, Scene
 
@@ -59,26 +64,68 @@ def test_entries_that_come_again_are_dropped(scene: Scene) -> None:
     assert scene.village.case(case)["log"] == log
 
 
-def test_a_transfer_that_overtakes_its_log_waits_for_it(scene: Scene) -> None:
-    """A destination that follows the case may get the notice before an entry that travels another way."""
+def test_a_transfer_brings_the_whole_log_also_to_a_follower_that_lacks_a_part_of_it(scene: Scene) -> None:
+    """Somebody gave up a parked message there, or its database is a new one."""
     case = scene.village.registers(grade="high")
     scene.village.does(case, "escalate", reason="太大")
     scene.settle()
-    with scene.offline(VILLAGE):
-        scene.town.does(case, "notes", text="迟到的一条")
-        scene.town.does(case, "return", reason="还是你们办")
-        *_, late, transfer = records(scene.town, case)
-        bring(scene.village, case, [transfer])
-        epoch, seq = scene.town.state(case).epoch, scene.town.state(case).seq
-        notice = TransferNotice(case_id=case, epoch=epoch, seq=seq, kind=Kind.RETURNED)
-        with scene.village.member.act() as unit:
-            arrivals.on_transfer(unit, message(TOWN, scene.village, case, Type.TRANSFER), notice)
-        assert scene.village.case(case)["holder"] == TOWN
-        bring(scene.village, case, [late])
-        assert scene.village.case(case)["holder"] == VILLAGE
-        assert scene.village.held_back() == []
+    scene.stop(VILLAGE)
+    scene.town.does(case, "notes", text="从未送到的一条")
+    lose_last_message(scene.town, VILLAGE, case)
+    scene.start(VILLAGE)
+    scene.town.does(case, "notes", text="等前一条的一条")
     scene.settle()
-    assert scene.town.case(case)["log"] == scene.village.case(case)["log"]
+    assert scene.village.held_back() == [(case, 5)]
+    assert scene.village.kinds(case)[-1] == "delivered"
+    scene.town.does(case, "return", reason="还是你们办")
+    scene.settle()
+    assert scene.village.held_back() == []
+    assert scene.village.case(case)["holder"] == VILLAGE
+    assert scene.village.case(case)["log"] == scene.town.case(case)["log"]
+
+
+def lose_last_message(desk: Desk, to: str, case: str) -> None:
+    """Empty the last message about a case that waits for a neighbour."""
+    with desk.member.act() as unit:
+        rows = select(OutboxRow).where(OutboxRow.peer == to, OutboxRow.case_id == case).order_by(OutboxRow.seq.desc())
+        row = unit.session.scalars(rows.limit(1)).one()
+        row.body = write_message(
+            Message(
+                id=row.message_id, source=source_of(desk.code), type=Type.VOID, time=unit.now, destination=to, data={}
+            )
+        )
+
+
+def test_a_transfer_without_its_log_is_refused(scene: Scene) -> None:
+    case = scene.town.registers()
+    notice = TransferNotice(case_id=case, epoch=2, seq=2, kind=Kind.ASSIGNED)
+    with scene.town.member.act() as unit:
+        unit.outbox.send(Type.TRANSFER, notice, VILLAGE, case_id=case)
+    scene.settle(parked=True)
+    [parked] = scene.village.parked()
+    assert parked.reason == f"transfer of case {case} came before its log"
+    scene.village.forget()
+    scene.town.does(case, "assign", to=VILLAGE, **FOUR)
+    scene.settle()
+    assert (scene.town.case(case)["holder"], scene.town.kinds(case)[-1]) == (TOWN, "bounced"), "that epoch is buried"
+
+
+def test_nobody_else_gives_custody_away(scene: Scene) -> None:
+    """A follower that knows of a flight speaks up in the sender's place."""
+    case = scene.village.registers(grade="high")
+    scene.village.does(case, "escalate", reason="太大")
+    scene.settle()
+    with scene.offline(OTHER_VILLAGE):
+        scene.town.does(case, "assign", to=OTHER_VILLAGE, **FOUR)
+        scene.settle()
+        bring(scene.other_village, case, records(scene.town, case))
+        assert scene.other_village.sees(case) is None, "custody has not arrived, nor has sight"
+        state = scene.town.state(case)
+        notice = TransferNotice(case_id=case, epoch=state.epoch, seq=state.seq, kind=Kind.ASSIGNED)
+        with pytest.raises(BadRecord), scene.other_village.member.act() as unit:
+            arrivals.on_transfer(unit, message(VILLAGE, scene.other_village, case, Type.TRANSFER), notice)
+    scene.settle()
+    assert scene.other_village.case(case)["holder"] == OTHER_VILLAGE
 
 
 def test_followers_off_the_way_get_the_whole_log_too(scene: Scene) -> None:
