@@ -204,6 +204,7 @@ class Federation:
     def _refresh(self) -> None:
         with self.center.database.read() as session:
             self.center.directory.refresh(session)
+        self.reporter.meet_strangers()
 
     async def _follow_links(self) -> None:
         """Begin links that were enrolled, end links that were revoked."""

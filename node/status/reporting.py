@@ -59,6 +59,9 @@ SNAPSHOT_MAX_BYTES = 240 * 1024
 """One snapshot before compression. A frame takes 256 KB compressed, and what a hostile descendant makes its row of
 need not shrink at all."""
 
+STRANGERS_MAX = 2000
+"""Rows of centers without a certificate that are kept until it comes; more come again within HEARTBEAT."""
+
 CLOCK_TOLERANCE = 30.0
 """Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
@@ -114,6 +117,7 @@ class Reporter:
         self._news: set[str] = set()
         self._signs: set[str] = set()
         self._seen: dict[str, tuple[str, int]] = {}
+        self._strangers: dict[str, tuple[str, Row]] = {}
         self._looked_at: datetime | None = None
         self._stirred = True
         center.database.on_commit(self._stir)
@@ -162,9 +166,8 @@ class Reporter:
     def receive(self, peer: str, document: bytes) -> None:
         """Keep the rows of a child's snapshot.
 
-        Rows of centers that we have no certificate of yet are left out: status may overtake certificates, and all
-        rows come again within HEARTBEAT. A clock that is plainly wrong is corrected: by what HELLO showed of it, if the
-        child's own row, told just now, shows the same.
+        Rows of centers that we have no certificate of yet wait for it: status may overtake certificates. A clock that
+        is plainly wrong is corrected: by what HELLO showed of it, if the child's own row, just told, shows the same.
 
         Raises:
             RemoteError: it does not parse, or has a row of somebody who is not below the child; nothing is kept.
@@ -184,9 +187,40 @@ class Reporter:
             ):
                 known = [_set_right(row, offset) for row in known]
             changed = set(store_rows(unit, peer, known))
-        if len(known) < len(snapshot.rows):
-            log.info("status.unknown_centers", peer=peer, rows=len(snapshot.rows) - len(known))
+            strangers = [row for row in snapshot.rows if row.code not in unit.tree.claims]
+        self._keep_strangers(peer, strangers)
         self._note(row for row in known if row.code in changed)
+
+    def _keep_strangers(self, peer: str, rows: Sequence[Row]) -> None:
+        with self._lock:
+            room = STRANGERS_MAX - len(self._strangers)
+            self._strangers.update({row.code: (peer, row) for row in rows[: max(0, room)]})
+        if rows:
+            log.info("status.unknown_centers", peer=peer, rows=len(rows))
+
+    def meet_strangers(self) -> None:
+        """Keep the rows that waited for a certificate which has come meanwhile.
+
+        Raises:
+            DatabaseUnavailable: they wait on.
+        """
+        tree = self._center.directory.tree
+        with self._lock:
+            met = {code: told for code, told in self._strangers.items() if code in tree.claims}
+        if not met:
+            return
+        changed: set[str] = set()
+        with unit_of(self._center) as unit:
+            for peer, row in met.values():
+                try:
+                    changed.update(store_rows(unit, peer, [row]))
+                except BadRecord as error:
+                    log.warning("snapshot.refused", peer=peer, reason=str(error))
+        with self._lock:
+            for code, told in met.items():
+                if self._strangers.get(code) is told:
+                    del self._strangers[code]
+        self._note(row for _, row in met.values() if row.code in changed)
 
     def _note(self, rows: Iterable[Row]) -> None:
         """Remember what of these rows is to be passed on, and how soon."""

@@ -19,14 +19,15 @@ from node.federation.tables import LaneRow, LinkRow
 from node.status.reporting import GATHER, HEARTBEAT, LOOK_AGAIN, SNAPSHOT_MAX_BYTES, Reporter, own_row
 from node.status.tables import CounterRow
 from node.unit import unit_of
+from protocol.centers import Certificate, Claims, issue
 from protocol.codes import Category, Grade
 from protocol.entries import Kind, Party, WithReason
 from protocol.errors import RemoteError
 from protocol.status import Row, Snapshot
 from protocol.wire import FRAME_MAX_BYTES, FRAME_MAX_PLAIN_BYTES, pack_status
 from tests.conftest import HeldClock
-from tests.status.conftest import MakeCenter, certificate
-from tests.status.lives import COUNTY, FAR_VILLAGE, NEXT_VILLAGE, OTHER_TOWN, TOWN, VILLAGE
+from tests.status.conftest import ISSUED, MakeCenter, certificate, sealing_key
+from tests.status.lives import COUNTY, FAR_VILLAGE, KEYS, NEXT_VILLAGE, OTHER_TOWN, TOWN, VILLAGE
 
 SECOND = timedelta(seconds=1)
 
@@ -312,9 +313,44 @@ def test_a_row_of_somebody_else_is_refused_with_its_snapshot(county: Center) -> 
     assert known(county) == {}
 
 
-def test_rows_of_centers_without_certificate_are_left_out(county: Center) -> None:
-    Reporter(county).receive(TOWN, document(a_row(county, TOWN, registered=1), a_row(county, "532923101099")))
+def test_rows_of_centers_without_certificate_wait_for_it(county: Center) -> None:
+    newcomer = "532923101099"
+    reporter = Reporter(county)
+    reporter.receive(TOWN, document(a_row(county, TOWN, registered=1), a_row(county, newcomer, registered=2)))
+    reporter.meet_strangers()
     assert known(county) == {TOWN: {"registered": 1}}
+
+    with county.database.write() as session:
+        add_certificates(session, [newcomers_certificate(newcomer, TOWN)], county.root_key)
+        county.directory.refresh(session)
+    reporter.meet_strangers()
+    assert known(county) == {TOWN: {"registered": 1}, newcomer: {"registered": 2}}
+
+
+def test_a_row_of_somebody_who_turns_out_not_to_be_below_its_sender_is_dropped(county: Center) -> None:
+    newcomer = "532923101099"
+    reporter = Reporter(county)
+    reporter.receive(OTHER_TOWN, document(a_row(county, OTHER_TOWN), a_row(county, newcomer, registered=2)))
+    with county.database.write() as session:
+        add_certificates(session, [newcomers_certificate(newcomer, TOWN)], county.root_key)
+        county.directory.refresh(session)
+    reporter.meet_strangers()
+    assert set(known(county)) == {OTHER_TOWN}
+
+
+def newcomers_certificate(code: str, parent: str) -> Certificate:
+    claims = Claims(
+        code=code,
+        name="新村",
+        level="village",
+        parent=parent,
+        signing_key=KEYS[VILLAGE].public,
+        sealing_key=sealing_key(VILLAGE).public,
+        version=1,
+        issuer=parent,
+        issued_at=ISSUED,
+    )
+    return issue(KEYS[parent], claims)
 
 
 @pytest.mark.parametrize(
