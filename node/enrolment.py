@@ -6,7 +6,9 @@ broker must be told afterwards is ``node.brokers.install``'s work; the command l
 is cut off before its parent has noticed. How a center itself comes to be is told in ``node.founding``.
 """
 
+import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +16,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from node import brokers
+from node.cases.numbers import NUMBER
+from node.cases.tables import CaseRow
 from node.cases.undelivered import give_up
 from node.center import Center
 from node.directory import add_certificates
@@ -21,12 +25,13 @@ from node.divisions import divisions
 from node.federation.inbox import spread
 from node.federation.lanes import add_link
 from node.federation.nkey import new_user_seed
-from node.federation.tables import CertificateRow, InboxRow, LaneRow, LinkRow, OutboxRow
+from node.federation.tables import CertificateRow, InboxRow, LaneRow, LinkRow, LossRow, OutboxRow
 from node.i18n import N_
 from node.identity import Keys, new_keys
 from node.join_file import JoinFile
 from node.level import UnknownLevel, load_level
 from node.settings import Settings
+from node.status.tables import DayCounterRow
 from node.trouble import EnrolmentRefused
 from node.unit import Unit, unit_of
 from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
@@ -54,8 +59,8 @@ def enroll(
         code: the child's division code.
         name: its name; that of the shipped divisions without it.
         level: its level; that of the shipped divisions without it.
-        again: it was lost or betrayed: new keys, and a link that begins at zero. What still waited for the old one
-            comes back. Revoke it first, if it may still be connected.
+        again: it was lost or betrayed: new keys, and a link that begins at zero. What waited to pass it waits on;
+            what was for the center itself, it will ask for. If it may still be connected, ``set_aside`` it first.
 
     Raises:
         EnrolmentRefused: the code can't be enrolled here, or is enrolled already.
@@ -73,11 +78,14 @@ def enroll(
         chain = _chain(unit, center.code)
         if len(chain) >= CHAIN_MAX:
             raise EnrolmentRefused(N_("The federation is at most {limit} levels deep."), limit=CHAIN_MAX)
-        _archive(unit.session, code)
+        numbers = _last_numbers(unit.session, code)
+        waiting = _archive(unit.session, code)
         certificate = _certificate(unit, keys, code=code, name=name, level=level)
         _store(unit, certificate)
         add_link(unit.session, code, "down", link_key)
         _send_all(unit, code)
+        for row in waiting:
+            unit.outbox.repeat(row)
         spread(unit, [certificate], but=code)
     return JoinFile(
         code=code,
@@ -90,7 +98,18 @@ def enroll(
         link_seed=link_seed,
         parent_url=url,
         ca=ca,
+        numbers=numbers,
     )
+
+
+def set_aside(center: Center, code: str) -> None:
+    """Let go of a child that is about to be enrolled again; call ``brokers.install`` next.
+
+    Its key counts no longer; what is for it or is to pass it goes on waiting. A running center lets go of the link
+    within a second.
+    """
+    with center.database.write() as session:
+        session.execute(update(LinkRow).where(LinkRow.peer == code, LinkRow.direction == "down").values(nkey=None))
 
 
 def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
@@ -214,15 +233,49 @@ def _store(unit: Unit, certificate: Certificate) -> None:
     unit.tree = unit.center.directory.tree
 
 
-def _archive(session: Session, code: str) -> None:
-    """Make room for a link that begins at zero; the old one's messages stay readable under ``CODE#VERSION``."""
-    if session.get(LinkRow, code) is None:
-        return
+def _archive(session: Session, code: str) -> list[OutboxRow]:
+    """Make room for a link that begins at zero; the old one's messages stay readable under ``CODE#VERSION``.
+
+    Returns:
+        Messages that waited to pass this child, in their order. What was for the child itself can't be read with its
+        new keys; its transfers are still under way, and it will ask for them.
+    """
+    link = session.get(LinkRow, code)
+    if link is None:
+        return []
     kept_as = f"{code}#{_next_version(session, code) - 1}"
     for table in (OutboxRow, LaneRow, InboxRow):
         session.execute(update(table).where(table.peer == code).values(peer=kept_as))
+    session.execute(update(OutboxRow).where(OutboxRow.destination == code).values(transfer_epoch=None))
+    waiting = (
+        select(OutboxRow)
+        .join(LaneRow, (LaneRow.peer == OutboxRow.peer) & (LaneRow.lane == OutboxRow.lane))
+        .where(OutboxRow.peer == kept_as, OutboxRow.destination != code, OutboxRow.seq > LaneRow.acked_seq)
+        .order_by(OutboxRow.lane, OutboxRow.seq)
+    )
+    revoked = link.revoked_at is not None
     session.execute(delete(LinkRow).where(LinkRow.peer == code))
     session.expire_all()
+    return [] if revoked else list(session.scalars(waiting))
+
+
+def _last_numbers(session: Session, code: str) -> dict[int, int]:
+    """The last running number of each year that a center of ours is known to have given, by anything that we hold."""
+    last: dict[int, int] = defaultdict(int)
+    days = select(DayCounterRow.day, DayCounterRow.counters).where(DayCounterRow.code == code)
+    registered: dict[int, int] = defaultdict(int)
+    for day, counters in session.execute(days):
+        registered[int(day[:4])] += json.loads(counters).get("registered", 0)
+    numbers = list(session.scalars(select(CaseRow.number).where(CaseRow.origin == code)))
+    loss = session.get(LossRow, code)
+    lost = json.loads(loss.lost) if loss is not None else {}
+    numbers += [f"{code}-{year}-{number}" for year, ranges in lost.items() for number in re.split("[-,]", ranges)]
+    for year, count in registered.items():
+        last[year] = max(last[year], count)
+    for number in numbers:
+        if match := NUMBER.fullmatch(number):
+            last[int(match["year"])] = max(last[int(match["year"])], int(match["running"]))
+    return {year: number for year, number in sorted(last.items()) if number}
 
 
 def _chain(unit: Unit, code: str) -> tuple[Certificate, ...]:

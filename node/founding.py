@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from node import brokers
+from node.cases.recovery import begin
 from node.clock import Clock, SystemClock
 from node.divisions import divisions
 from node.federation.private_file import write_private
@@ -138,7 +139,20 @@ def join(
         write_private(directory / LINK_SEED_FILE, join_file.link_seed.encode("ascii"))
         save_keys(directory, join_file.keys)
         save_chain(directory, join_file.chain)
-        return _open_first(settings, language, environment=environment)
+        effective = _open_first(settings, language, environment=environment)
+        if join_file.chain[0].parse().version > 1:
+            _begin_recovery(effective, join_file)
+        return effective
+
+
+def _begin_recovery(settings: Settings, join_file: JoinFile) -> None:
+    """This center was there before: what others hold of its cases will come back."""
+    center = open_center(settings)
+    try:
+        with center.database.write() as session:
+            begin(session, center.code, center.clock.now(), join_file.numbers)
+    finally:
+        center.database.dispose()
 
 
 def _settings(directory: Path, given: dict[str, object], database_url: str | None) -> Settings:

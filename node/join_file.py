@@ -38,6 +38,7 @@ class JoinFile(BaseModel):
         link_seed: NKey seed with which it logs in to the parent's broker.
         parent_url: where that broker is.
         ca: authority of that broker's certificate, PEM; None on loopback or with a public one.
+        numbers: the last running number of each year that the parent knows of, where the child was there before.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -53,6 +54,7 @@ class JoinFile(BaseModel):
     link_seed: str = Field(repr=False)
     parent_url: str
     ca: str | None = None
+    numbers: dict[int, int] = Field(default_factory=dict)
 
     @property
     def keys(self) -> Keys:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
+from node.cases.awaiting import Awaiting
 from node.cases.book import Book
 from node.federation.outbox import Outbox
 from node.status.ledger import Ledger
@@ -40,6 +41,7 @@ class Unit:
         self.ledger = Ledger(session, self.me, center.identity.incarnation, self.now, self.tree.level)
         self.book = Book(session, self.ledger, self.me)
         self.outbox = Outbox(center, session, self.now)
+        self.awaiting = Awaiting(session, self.me)
 
     def new_id(self) -> str:
         """A fresh random id."""

@@ -145,3 +145,11 @@ class Tree:
         if here in line:
             return line[line.index(here) - 1]
         return self.parent(here)
+
+    def passes(self, here: str, destination: str, center: str) -> bool:
+        """Whether the way from one center to another leads through a third one."""
+        if center in {here, destination}:
+            return False
+        ours, theirs = [here, *self.ancestors(here)], [destination, *self.ancestors(destination)]
+        turning = next((code for code in ours if code in theirs), None)
+        return center == turning or (center in ours) != (center in theirs)

@@ -6,6 +6,7 @@
     └── RemoteError           the peer's bytes or acts are wrong
         ├── BadFrame          not a frame, too large, wrong signature, damaged
         ├── BadRecord         a signed record that does not verify or does not parse
+        │   └── SealedToAnother   sealed to a key that is not ours, or damaged
         └── OutOfOrder        a valid entry that does not follow the log we hold
 
 Bytes from outside raise only RemoteError, so that a caller who handles it has handled everything a peer can do.
@@ -45,6 +46,10 @@ class BadFrame(RemoteError):
 
 class BadRecord(RemoteError):
     """A signed record does not verify or does not parse."""
+
+
+class SealedToAnother(BadRecord):
+    """It was sealed to another key, or is damaged."""
 
 
 class OutOfOrder(RemoteError):

@@ -15,7 +15,7 @@ import hmac
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from protocol.errors import BadRecord
+from protocol.errors import BadRecord, SealedToAnother
 
 ALGORITHM = "ed25519"
 SEED_BYTES = 32
@@ -77,12 +77,12 @@ class SealingKey:
         """Open what was sealed to us.
 
         Raises:
-            BadRecord: it was sealed to somebody else, or damaged.
+            SealedToAnother: it was sealed to somebody else, or damaged.
         """
         try:
             return bindings.crypto_box_seal_open(sealed, self._public, self._secret)
         except CryptoError as error:
-            raise BadRecord("sealed to another key, or damaged") from error
+            raise SealedToAnother("sealed to another key, or damaged") from error
 
 
 def seal(public: str, plain: bytes, ephemeral_seed: bytes) -> bytes:

@@ -34,6 +34,8 @@ ENTRIES_MAX_BYTES = 40 * 1024
 """Entries of one message together, unless a single one is larger."""
 CERTIFICATES_MAX = 40
 """Certificates of one message."""
+YEARS_MAX = 10
+"""Years of which a center tells what it lost: more than a center keeps open cases of."""
 
 
 class MessageTooLarge(LocalError):
@@ -59,6 +61,9 @@ class Type(StrEnum):
     ANSWER = "cn.liandong.case.answer.v1"
     VIEW = "cn.liandong.case.view.v1"
     CERTIFICATES = "cn.liandong.center.certificates.v1"
+    LOST = "cn.liandong.center.lost.v1"
+    TOLD = "cn.liandong.center.told.v1"
+    RECOVERED = "cn.liandong.center.recovered.v1"
     DAYS = "cn.liandong.status.days.v1"
     RECEIPT = "cn.liandong.receipt.v1"
     UNDELIVERABLE = "cn.liandong.undeliverable.v1"
@@ -191,6 +196,37 @@ class Certificates(Frozen):
     certificates: Annotated[tuple[Certificate, ...], Field(max_length=CERTIFICATES_MAX)]
 
 
+class Lost(Frozen):
+    """Our database was lost: tell us again what you hold of our cases."""
+
+    incarnation: Token
+
+
+class Told(Frozen):
+    """What we hold of your cases went before this; there is nothing more."""
+
+    incarnation: Token
+    cases: Count
+
+
+NumberRanges = Annotated[str, StringConstraints(pattern=r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$", max_length=8000)]
+"""Running numbers of a year: ``1-3,7``."""
+
+
+class Recovered(Frozen):
+    """A lost database has back what others held of it.
+
+    Attributes:
+        incarnation: of the new database.
+        cases: how many cases came back.
+        lost: running numbers of matters of ours that nobody else held, by year.
+    """
+
+    incarnation: Token
+    cases: Count
+    lost: Annotated[dict[int, NumberRanges], Field(max_length=YEARS_MAX)] = Field(default_factory=dict)
+
+
 class Days(Frozen):
     """Daily rows of counters, newest state of each."""
 
@@ -224,6 +260,9 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.ANSWER: Answer,
     Type.VIEW: View,
     Type.CERTIFICATES: Certificates,
+    Type.LOST: Lost,
+    Type.TOLD: Told,
+    Type.RECOVERED: Recovered,
     Type.DAYS: Days,
     Type.RECEIPT: Receipt,
     Type.UNDELIVERABLE: Undeliverable,

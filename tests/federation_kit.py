@@ -34,7 +34,7 @@ from node.accounts.roles import Role
 from node.app import assemble
 from node.center import Center
 from node.divisions import Division, children_of, divisions
-from node.enrolment import enroll, revoke
+from node.enrolment import enroll, revoke, set_aside
 from node.federation.broker import SupervisedBroker
 from node.federation.memory_transport import MemoryBroker, MemoryTransport
 from node.federation.runner import Federation
@@ -247,6 +247,26 @@ class Fed:
             parent.memory.revoke(code)
         else:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
+
+    async def lose(self, code: str, directory: Path, database_url: str | None = None) -> Member:
+        """Lose a center with all that was on its machine, and let it join anew in another directory, not yet running.
+
+        As ``liandong enroll CODE --again`` at its parent and ``liandong join FILE`` there do.
+        """
+        lost, parent = self[code], self[code].parent
+        assert parent is not None
+        await lost.stop()
+        lost.center.database.dispose()
+        await asyncio.to_thread(set_aside, parent.center, code)
+        links = parent.federation.links if parent.federation is not None else {}
+        await self.until(lambda: code not in links)
+        join_file = await asyncio.to_thread(enroll, parent.center, parent.settings, code, again=True)
+        if parent.memory is None:
+            await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
+        settings = await asyncio.to_thread(join, join_file, directory, database_url=database_url, environment=False)
+        center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
+        self.members[code] = Member(center, settings, parent)
+        return self.members[code]
 
     async def settle(self, within: float = SETTLED_WITHIN) -> None:
         """Wait until nothing moves between the members that run.

@@ -134,6 +134,9 @@ def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
         return
     if (flight.sender, flight.to, state.epoch) != (message.sender, unit.me, payload.epoch):
         raise BadRecord(f"transfer of case {payload.case_id} is not from {message.sender} to us")
+    if unit.awaiting.of(state, unit.tree):
+        log.info("transfer.awaiting", case_id=payload.case_id, epoch=payload.epoch)
+        return
     transfers.deliver(unit, state)
     granting.receive_waiting(unit, payload.case_id)
 

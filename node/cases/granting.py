@@ -47,6 +47,8 @@ def receive(unit: Unit, request: CaseRequest, *, came_from: str | None = None) -
         _settle(unit, request, RequestState.REFUSED, "unknown-case")
     elif _is_stale(request, header, unit.me):
         _settle(unit, request, RequestState.REFUSED, "stale-epoch")
+    elif state is not None and state.holder == unit.me and unit.awaiting.of(state, unit.tree):
+        _remember(unit, request, RequestState.PENDING, None)
     elif state is not None and state.holder == unit.me:
         _judge(unit, state, request)
     elif header.in_transit_to == unit.me:

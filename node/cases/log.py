@@ -5,6 +5,7 @@ from node.cases.inviting import tell_invited
 from node.unit import Unit
 from protocol.case import CaseState, next_epoch
 from protocol.entries import Body, Entry, EntryHead, Kind, write_entry
+from protocol.errors import Refused
 from protocol.keys import digest, to_text
 from protocol.messages import ENTRIES_MAX_BYTES, Entries, Type
 from protocol.records import Record
@@ -27,8 +28,15 @@ def write(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> CaseS
 
 
 def append(unit: Unit, case_id: str, kind: Kind, body: Body, actor: str) -> tuple[Entry, CaseState]:
-    """Append an entry as its author, telling nobody yet."""
+    """Append an entry as its author, telling nobody yet.
+
+    Raises:
+        Refused: a rule forbids it, or somebody may hold more of this case than we do since our database was lost.
+        BodyTooLarge: the body exceeds 32 KB.
+    """
     state = unit.book.state(case_id)
+    if state is not None and (awaited := unit.awaiting.of(state, unit.tree)):
+        raise Refused("recovering", centers=list(awaited))
     head = EntryHead(
         case_id=case_id,
         epoch=next_epoch(state, kind) if state is not None else 1,

@@ -55,6 +55,14 @@ _TOLD: dict[str, tuple[int, str, str]] = {
         N_("custody-frozen"),
         N_("Custody is frozen: this center's database seems to have gone back in time."),
     ),
+    "recovering": (
+        409,
+        N_("recovering"),
+        N_(
+            "This center lost its database and is getting its cases back. Others may know more of this case: "
+            "{centers}. It can be worked on as soon as they have told."
+        ),
+    ),
     "unknown-case": (409, N_("unknown-case"), N_("The center that should hold the case does not know it.")),
 }
 

@@ -43,6 +43,18 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     return state
 
 
+def repeat(unit: Unit, state: CaseState) -> None:
+    """Send a transfer of ours that is under way again; it comes back where there is no way any more."""
+    flight = state.custody.flight
+    assert flight is not None
+    if not unit.outbox.reachable(flight.to):
+        bounce(unit, state.id, state.epoch, f"{flight.to} left the federation")
+        return
+    log.send_records(unit, state.id, unit.book.records(state.id), flight.to, transfer_epoch=state.epoch)
+    notice = TransferNotice(case_id=state.id, epoch=state.epoch, seq=state.seq, kind=flight.kind)
+    unit.outbox.send(Type.TRANSFER, notice, flight.to, case_id=state.id, transfer_epoch=state.epoch)
+
+
 def check_not_frozen(unit: Unit) -> None:
     """Refuse to move custody while our own database is suspected to have gone back in time.
 
@@ -75,8 +87,8 @@ def bounce(unit: Unit, case_id: str, epoch: int, reason: str) -> CaseState | Non
     if state is None or state.epoch != epoch:
         return None
     flight = state.custody.flight
-    if flight is None or flight.sender != unit.me:
-        return None
+    if flight is None or flight.sender != unit.me or unit.awaiting.of(state, unit.tree):
+        return None  # a transfer whose outcome others may know goes out again when they have told: ``repeat``
     logger.warning("transfer.bounced", case_id=case_id, epoch=epoch, reason=reason)
     return log.write(unit, case_id, Kind.BOUNCED, WithReason(reason=reason or "-"), log.SYSTEM)
 

@@ -9,7 +9,7 @@ import typer
 from node import brokers
 from node.commands.opened import opened
 from node.commands.terminal import language, remark, say, word
-from node.enrolment import enroll, revoke
+from node.enrolment import enroll, revoke, set_aside
 from node.founding import init_root, join
 from node.i18n import N_, translate_plural
 from node.join_file import read_join_file
@@ -95,7 +95,7 @@ def run_enroll(
     _check_new(path)
     with opened(directory) as (settings, center):
         if again and center.directory.tree.known(code):
-            revoke(center, code)
+            set_aside(center, code)
             brokers.install(center.database, settings)
             if running_pid(settings.data_dir) is not None:
                 time.sleep(LET_GO_SECONDS)

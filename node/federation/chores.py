@@ -7,7 +7,7 @@ from sqlalchemy import CursorResult, delete, select
 
 from node import idempotency
 from node.accounts.service import purge_tokens
-from node.cases import arrivals, log
+from node.cases import arrivals, log, recovery, reseed
 from node.cases.tables import CaseRow
 from node.federation import inbox
 from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
@@ -26,6 +26,9 @@ BATCH = 200
 
 def run(center: "Center") -> None:
     """All chores, each in a short transaction of its own and only where there is something to do."""
+    recovery.go_on(center)
+    while reseed.go_on(center):
+        pass
     tell_overdue(center)
     purge_views(center)
     purge_old(center)

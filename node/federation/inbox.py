@@ -21,7 +21,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from node.cases import arrivals, undelivered
+from node.cases import arrivals, recovery, reseed, undelivered
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
 from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
@@ -29,7 +29,7 @@ from node.status import descendants
 from node.unit import Unit
 from protocol.centers import Certificate
 from protocol.compression import compress
-from protocol.errors import BadRecord, RemoteError
+from protocol.errors import BadRecord, RemoteError, SealedToAnother
 from protocol.link import Apply
 from protocol.messages import (
     HOPS_MAX,
@@ -53,7 +53,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SYSTEM_TYPES = frozenset({Type.RECEIPT, Type.UNDELIVERABLE, Type.CERTIFICATES, Type.DAYS, Type.VOID})
+SYSTEM_TYPES = frozenset(
+    {
+        Type.RECEIPT,
+        Type.UNDELIVERABLE,
+        Type.CERTIFICATES,
+        Type.LOST,
+        Type.TOLD,
+        Type.RECOVERED,
+        Type.DAYS,
+        Type.VOID,
+    }
+)
 """Types that need no receipt."""
 
 
@@ -315,6 +326,9 @@ def _park(frame: _Frame, seq: int, line: bytes, error: Exception) -> None:
     """Keep a message that can't be applied. A transfer does not wait with it: custody goes back at once."""
     unit, peer, lane = frame.unit, frame.peer, frame.lane
     outer, message = _as_far_as_readable(unit.center, peer, line)
+    if outer is not None and isinstance(error, SealedToAnother) and recovery.is_superseded(unit, outer.sender):
+        log.info("message.superseded", peer=peer, lane=lane, seq=seq, sender=outer.sender)
+        return
     reason = _reason(error)
     log.warning("message.parked", peer=peer, lane=lane, seq=seq, reason=reason, error=type(error).__name__)
     frame.parked.add(
@@ -429,6 +443,7 @@ def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> Non
     unit.center.directory.refresh(unit.session)
     unit.tree = unit.center.directory.tree
     spread(unit, added, but=message.sender)
+    recovery.ask(unit)
 
 
 def spread(unit: Unit, added: Sequence[Certificate], *, but: str | None = None) -> None:
@@ -464,6 +479,9 @@ _HANDLERS: dict[str, Handler] = {
     Type.ANSWER: arrivals.on_answer,
     Type.VIEW: arrivals.on_view,
     Type.CERTIFICATES: _on_certificates,
+    Type.LOST: reseed.on_lost,
+    Type.TOLD: recovery.on_told,
+    Type.RECOVERED: recovery.on_recovered,
     Type.DAYS: descendants.on_days,
     Type.RECEIPT: _on_receipt,
     Type.UNDELIVERABLE: undelivered.on_undeliverable,

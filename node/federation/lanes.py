@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
@@ -50,9 +50,10 @@ def read_last(database: Database) -> list[tuple[str, Lane, int]]:
 
 
 def read_links(database: Database) -> dict[str, str]:
-    """Direction of every link that is not revoked."""
+    """Direction of every link that is neither revoked nor set aside."""
+    ours = LinkRow.revoked_at.is_(None), or_(LinkRow.direction == "up", LinkRow.nkey.is_not(None))
     with database.read() as session:
-        rows = session.execute(select(LinkRow.peer, LinkRow.direction).where(LinkRow.revoked_at.is_(None)))
+        rows = session.execute(select(LinkRow.peer, LinkRow.direction).where(*ours))
         return dict(rows.all())
 
 

@@ -87,6 +87,15 @@ class Outbox:
         draft = Draft(message.id, message.destination, write_message(passed), None, None)
         self._drafts.setdefault((neighbour, lane), []).append(draft)
 
+    def repeat(self, row: OutboxRow) -> None:
+        """Send a message again, word for word, the way that leads to its destination now."""
+        neighbour = self._center.directory.tree.route(self._center.identity.code, row.destination)
+        if neighbour is None or neighbour not in self.neighbours():
+            log.warning("message.unroutable", destination=row.destination, case_id=row.case_id)
+            return
+        draft = Draft(row.message_id, row.destination, row.body, row.case_id, row.transfer_epoch)
+        self._drafts.setdefault((neighbour, Lane(row.lane)), []).append(draft)
+
     def undeliverable(self, message: Message, reason: str) -> None:
         """Tell the source of somebody else's message that it can't be brought to its destination."""
         me = self._center.identity.code

@@ -128,3 +128,42 @@ class ParkedRow(Base):
     reason: Mapped[str]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     parked_at: Mapped[datetime]
+
+
+class RecoveryRow(Base):
+    """A center that we ask for what it holds of our cases, since our database was lost; see ``node.cases.recovery``.
+
+    The row of our own code says when the recovery began and ended.
+    """
+
+    __tablename__ = "recoveries"
+
+    center: Mapped[str] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
+
+
+class ReseedRow(Base):
+    """A center that lost its database and is being told what we hold of its cases; see ``node.cases.reseed``."""
+
+    __tablename__ = "reseeds"
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    after: Mapped[str]
+    """The last case that was told."""
+    cases: Mapped[int]
+    """How many were told so far."""
+
+
+class LossRow(Base):
+    """What a center that lost its database got back, and which of its matters nobody else held: ours, or a child's."""
+
+    __tablename__ = "losses"
+
+    center: Mapped[str] = mapped_column(primary_key=True)
+    incarnation: Mapped[str]
+    at: Mapped[datetime]
+    cases: Mapped[int]
+    lost: Mapped[str]
+    """Running numbers by year, as JSON."""

@@ -68,6 +68,13 @@ def on_days(unit: Unit, message: Message, payload: Days) -> None:
     unit.session.flush()
 
 
+def forget_days(unit: Unit, code: str, incarnation: str) -> None:
+    """Count no longer what a center did on days that its new database knows nothing of."""
+    old = select(DayCounterRow).where(DayCounterRow.code == code, DayCounterRow.incarnation != incarnation)
+    for row in unit.session.scalars(old):
+        row.counters, row.version, row.told = "{}", row.version + 1, False
+
+
 def tell_days(unit: Unit, limit: int = 500) -> int:
     """Send daily rows that changed (ours and our descendants') to the parent; returns how many."""
     parent = unit.center.identity.parent

@@ -1,7 +1,7 @@
 """The ledger: our own counters, changed in the transaction of the case that changes them."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -28,19 +28,21 @@ class Ledger:
         self._incarnation = incarnation
         self._now = now
         self._level_of = level_of
-        self._delta: Counter[str] = Counter()
+        self._delta: dict[str, Counter[str]] = defaultdict(Counter)
+        """Changes by local day."""
 
     def count(self, before: CaseState | None, after: CaseState, entry: Entry) -> None:
-        """Count what ``entry`` changed."""
-        self._delta.update(changes(before, after, entry, self._me, self._level_of))
+        """Count what ``entry`` changed: today, or where we wrote it ourselves and have it back now, on its own day."""
+        at = entry.head.at if entry.head.center == self._me else self._now
+        self._delta[local_day(at)].update(changes(before, after, entry, self._me, self._level_of))
 
-    def snapshot(self) -> Counter[str]:
+    def snapshot(self) -> dict[str, Counter[str]]:
         """What was counted so far, to go back to."""
-        return Counter(self._delta)
+        return {day: Counter(delta) for day, delta in self._delta.items()}
 
-    def restore(self, snapshot: Counter[str]) -> None:
+    def restore(self, snapshot: dict[str, Counter[str]]) -> None:
         """Go back to a snapshot."""
-        self._delta = snapshot
+        self._delta = defaultdict(Counter, snapshot)
 
     def lock(self) -> None:
         """Lock our row now, for a unit that locks what comes behind it before its end."""
@@ -48,16 +50,22 @@ class Ledger:
 
     def flush(self) -> None:
         """Add the changes to the total and to today's row."""
-        delta = {name: count for name, count in self._delta.items() if count}
+        by_day = {day: {name: count for name, count in delta.items() if count} for day, delta in self._delta.items()}
         self._delta.clear()
-        if not delta:
+        if not any(by_day.values()):
             return
         total = self._total()
         total.counter += 1
         total.incarnation = self._incarnation
         total.as_of = self._now
-        total.counters = _added(total.counters, delta)
-        day = local_day(self._now)
+        for day, delta in sorted(by_day.items()):
+            if not delta:
+                continue
+            total.counters = _added(total.counters, delta)
+            self._add_to_day(day, delta)
+        self._session.flush()
+
+    def _add_to_day(self, day: str, delta: dict[str, int]) -> None:
         row = self._session.get(DayCounterRow, (self._me, day))
         if row is None:
             row = DayCounterRow(code=self._me, day=day, version=0, counters="{}", incarnation=self._incarnation)
@@ -66,7 +74,6 @@ class Ledger:
         row.incarnation = self._incarnation
         row.counters = _added(row.counters, delta)
         row.told = False
-        self._session.flush()
 
     def _total(self) -> CounterRow:
         """Our own row, locked until the unit ends."""

@@ -289,6 +289,7 @@ class Scene:
     def __init__(self, fed: Fed, loop: asyncio.AbstractEventLoop, clients: ExitStack) -> None:
         self.fed = fed
         self._loop = loop
+        self._clients = clients
         self.desks = {member.code: Desk(member, _client(member, clients)) for member in fed}
         self._committed = threading.Event()
         for member in fed:
@@ -357,6 +358,12 @@ class Scene:
             yield
         finally:
             self.start(*codes)
+
+    def lose(self, code: str, directory: Path, database_url: str | None = None) -> None:
+        """Lose a center's machine; it joins anew in another directory and does not run yet."""
+        member = self.run(self.fed.lose(code, directory, database_url))
+        member.center.database.on_commit(self._committed.set)
+        self.desks[code] = Desk(member, _client(member, self._clients))
 
     def tidy(self) -> None:
         """Let everybody run, and throw away what is parked. Nothing may still wait for what never comes."""

@@ -154,6 +154,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_links")),
     )
     op.create_table(
+        "losses",
+        sa.Column("center", sa.String(), nullable=False),
+        sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cases", sa.Integer(), nullable=False),
+        sa.Column("lost", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("center", name=op.f("pk_losses")),
+    )
+    op.create_table(
         "numbers",
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("last", sa.Integer(), nullable=False),
@@ -211,6 +220,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_received_frames_received_at"), ["received_at"], unique=False)
 
     op.create_table(
+        "recoveries",
+        sa.Column("center", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("center", name=op.f("pk_recoveries")),
+    )
+    op.create_table(
         "requests",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("case_id", sa.String(), nullable=False),
@@ -228,6 +244,14 @@ def upgrade() -> None:
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_requests_case_id"), ["case_id"], unique=False)
 
+    op.create_table(
+        "reseeds",
+        sa.Column("peer", sa.String(), nullable=False),
+        sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("after", sa.String(), nullable=False),
+        sa.Column("cases", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("peer", name=op.f("pk_reseeds")),
+    )
     op.create_table(
         "tombstones",
         sa.Column("case_id", sa.String(), nullable=False),
@@ -281,10 +305,12 @@ def downgrade() -> None:
     op.drop_table("tokens")
     op.drop_table("users")
     op.drop_table("tombstones")
+    op.drop_table("reseeds")
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_requests_case_id"))
 
     op.drop_table("requests")
+    op.drop_table("recoveries")
     with op.batch_alter_table("received_frames", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_received_frames_received_at"))
 
@@ -299,6 +325,7 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("numbers")
+    op.drop_table("losses")
     op.drop_table("links")
     op.drop_table("lanes")
     op.drop_table("inbox")

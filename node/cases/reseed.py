@@ -1,0 +1,145 @@
+"""Telling a center again what we hold of its cases, since its database was lost or went back in time.
+
+Everything goes by ordinary messages: signed entries, a transfer notice for what is in flight from us to it, headers,
+invitations, our own pending requests. All of them may come twice; nothing is applied twice. What a message says is
+never new, so telling too much does no harm; whoever is told too little waits for others.
+
+Beside cases there are messages of ours whose way leads through that center. It had acknowledged them, and lost them
+with its database before they went on: what has no receipt yet goes out once more.
+"""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from node.cases import granting, inviting, log, transfers
+from node.cases.book import header_of
+from node.cases.tables import CaseRow, RequestRow
+from node.federation.tables import LaneRow, OutboxRow, ReseedRow
+from node.unit import Unit, unit_of
+from protocol.messages import Lost, Message, RequestMessage, RequestState, Told, Type
+from protocol.records import Record
+
+if TYPE_CHECKING:
+    from node.center import Center
+
+BATCH = 20
+"""Cases told in one transaction: with long logs some megabytes, and people never wait behind it."""
+
+
+def on_lost(unit: Unit, message: Message, payload: Lost) -> None:
+    """A center asks what we hold of its cases. The first batch goes at once, the rest with the chores."""
+    row = unit.session.get(ReseedRow, message.sender)
+    if row is None:
+        row = ReseedRow(peer=message.sender)
+        unit.session.add(row)
+    row.incarnation, row.after, row.cases = payload.incarnation, "", 0
+    unit.session.flush()
+    _send_again_through(unit, message.sender)
+    _go_on(unit, row)
+
+
+def go_on(center: "Center") -> int:
+    """Tell the next batch to everybody who is being told; returns how many centers still are."""
+    with center.database.read() as session:
+        peers = session.scalars(select(ReseedRow.peer).order_by(ReseedRow.peer)).all()
+    waiting = 0
+    for peer in peers:
+        with unit_of(center) as unit:
+            row = unit.session.get(ReseedRow, peer, with_for_update=True)
+            if row is not None:
+                waiting += not _go_on(unit, row)
+    return waiting
+
+
+def _go_on(unit: Unit, row: ReseedRow) -> bool:
+    """Tell one batch; says whether it was the last."""
+    last, count = entries_for(unit, row.peer, after=row.after)
+    row.cases += count
+    if last is not None:
+        row.after = last
+        return False
+    unit.outbox.send(Type.TOLD, Told(incarnation=row.incarnation, cases=row.cases), row.peer)
+    unit.session.delete(row)
+    return True
+
+
+def entries_for(unit: Unit, peer: str, *, after: str = "", limit: int = BATCH) -> tuple[str | None, int]:
+    """Queue for a center what we hold of the cases that it has a part in, in order of case id.
+
+    Args:
+        unit: the unit of work.
+        peer: the center.
+        after: the case id to go on after.
+        limit: how many cases at most.
+
+    Returns:
+        The last case id that was looked at, None where none is left; and how many cases were told.
+    """
+    ours = select(CaseRow.id).where(CaseRow.id > after, _may_concern(unit, peer))
+    case_ids = unit.session.scalars(ours.order_by(CaseRow.id).limit(limit)).all()
+    unit.book.load(case_ids)
+    told = sum(_tell(unit, case_id, peer) for case_id in case_ids)
+    if len(case_ids) == limit:
+        return case_ids[-1], told
+    _ask_again(unit, peer)
+    return None, told
+
+
+def _may_concern(unit: Unit, peer: str) -> ColumnElement[bool]:
+    """Copies that name this center, and where it stands above us those whose header was told upward."""
+    named = CaseRow.state.contains(f'"{peer}"', autoescape=True)
+    if not unit.tree.is_ancestor(peer, unit.me):
+        return named
+    return or_(named, and_(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None)))
+
+
+def _tell(unit: Unit, case_id: str, peer: str) -> bool:
+    """Tell one case as far as its log lets this center know it; says whether there was something to tell."""
+    sheet = unit.book.sheet(case_id)
+    state = sheet.state
+    if state is None or sheet.view_until is not None:  # what a broken glass shows is not ours to tell
+        return False
+    flight = state.custody.flight
+    if flight is not None and (flight.sender, flight.to) == (unit.me, peer):
+        transfers.repeat(unit, state)
+    elif peer in state.followers:
+        log.send_records(unit, case_id, unit.book.records(case_id), peer)
+    elif state.holder != unit.me:
+        return False
+    elif (invitation := inviting.standing(state).get(peer)) is not None:
+        unit.outbox.send(Type.INVITATION, invitation, peer, case_id=case_id)
+    if sheet.header_told is not None and peer not in state.followers and unit.tree.is_ancestor(peer, unit.me):
+        unit.outbox.send(Type.HEADER, header_of(state), peer, case_id=case_id)
+    return True
+
+
+def _ask_again(unit: Unit, peer: str) -> None:
+    """Ask again what this center has not answered, or has not passed on; the same request twice is judged once."""
+    waiting = or_(
+        and_(RequestRow.mine.is_(True), RequestRow.state == RequestState.PENDING),
+        RequestRow.state == granting.PASSED_ON,
+    )
+    for row in unit.session.scalars(select(RequestRow).where(waiting).order_by(RequestRow.at, RequestRow.id)):
+        sheet = unit.book.sheet(row.case_id)
+        if sheet.known and granting.spokesman(unit, sheet) == peer:
+            message = RequestMessage(request=Record.model_validate_json(row.record))
+            unit.outbox.send(Type.REQUEST, message, peer, case_id=row.case_id, message_id=row.id)
+
+
+def _send_again_through(unit: Unit, center: str) -> None:
+    """Send again what was to pass this center and has no receipt of its destination, in the order it first went."""
+    beyond = [code for code in unit.tree.claims if unit.tree.passes(unit.me, code, center)]
+    sent = (
+        select(OutboxRow)
+        .join(LaneRow, and_(LaneRow.peer == OutboxRow.peer, LaneRow.lane == OutboxRow.lane))
+        .where(
+            OutboxRow.destination.in_(beyond),
+            OutboxRow.case_id.is_not(None),
+            OutboxRow.receipt_at.is_(None),
+            OutboxRow.seq <= LaneRow.acked_seq,
+        )
+        .order_by(OutboxRow.queued_at, OutboxRow.peer, OutboxRow.lane, OutboxRow.seq)
+    )
+    for row in unit.session.scalars(sent):
+        unit.outbox.repeat(row)
