@@ -55,6 +55,11 @@ class Center:
         return self.identity.code
 
     @property
+    def parent(self) -> str | None:
+        """Our parent's code, by our newest certificate; None at the root."""
+        return self.directory.tree.parent(self.identity.code)
+
+    @property
     def name(self) -> str:
         """Our name, by our certificate."""
         return self.directory.tree.name(self.identity.code)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.federation.tables import CertificateRow
-from protocol.centers import Certificate, Claims, Tree, check
+from protocol.centers import Certificate, Claims, Tree, check, check_place
 from protocol.errors import BadRecord
 
 
@@ -20,17 +20,25 @@ class Known:
         tree: newest claims of every center.
         keys: signing keys of every center, newest first; revoked centers keep theirs for old entries.
         certificates: the newest certificate of every center.
+        formerly: parents that a center had once.
         stamp: tells one state of the table from another.
     """
 
     tree: Tree = field(default_factory=lambda: Tree({}))
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    formerly: dict[str, frozenset[str]] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
 
     def keys_of(self, code: str) -> tuple[str, ...]:
         """Signing keys of a center, newest first; none where we have no certificate."""
         return self.keys.get(code, ())
+
+    def was_below(self, lower: str, upper: str) -> bool:
+        """Whether ``lower`` once stood below ``upper``: what it sent then may still be on its way."""
+        line = [lower, *self.tree.ancestors(lower)]
+        once = {parent for one in line for parent in self.formerly.get(one, frozenset())}
+        return any(upper == one or self.tree.is_ancestor(upper, one) for one in once)
 
 
 class Directory:
@@ -56,6 +64,7 @@ class Directory:
         newest: dict[str, Claims] = {}
         certificates: dict[str, Certificate] = {}
         keys: dict[str, list[str]] = defaultdict(list)
+        parents: dict[str, set[str]] = defaultdict(set)
         rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
         for row in rows:
             claims = self._claims(row)
@@ -64,8 +73,11 @@ class Directory:
                 certificates[claims.code] = Certificate(claims=row.claims, signature=row.signature)
             if claims.signing_key not in keys[claims.code]:
                 keys[claims.code].append(claims.signing_key)
+            if claims.parent is not None and claims.parent != newest[claims.code].parent:
+                parents[claims.code].add(claims.parent)
         found_keys = {code: tuple(found) for code, found in keys.items()}
-        self.known = Known(Tree(newest), found_keys, certificates, stamp)
+        formerly = {code: frozenset(found) for code, found in parents.items()}
+        self.known = Known(Tree(newest), found_keys, certificates, formerly, stamp)
         return True
 
     def _claims(self, row: CertificateRow) -> Claims:
@@ -99,17 +111,25 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
     """
     pending = list(certificates)
     added: list[Certificate] = []
+    stored = _Stored(session)
     while pending:
         waiting: list[Certificate] = []
+        reason: BadRecord | None = None
         for certificate in pending:
             claims = certificate.parse()
-            issuer_keys = _issuer_keys(session, claims, root_key)
+            issuer_keys = stored.keys_of_issuer(claims, root_key)
             if not issuer_keys:
+                reason = BadRecord(f"issuer of the certificate of {claims.code} is unknown")
                 waiting.append(certificate)
                 continue
             check(certificate, issuer_keys)
-            _check_place(session, claims)
-            if session.get(CertificateRow, (claims.code, claims.version)) is None:
+            try:
+                stored.check_place(claims)
+            except BadRecord as error:  # what allows it may stand behind it
+                reason = error
+                waiting.append(certificate)
+                continue
+            if stored.is_new(claims):
                 session.add(
                     CertificateRow(
                         code=claims.code,
@@ -119,33 +139,56 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
                     )
                 )
                 session.flush()
+                stored.forget(claims.code)
                 added.append(certificate)
         if len(waiting) == len(pending):
-            raise BadRecord(f"issuer of the certificate of {waiting[0].parse().code} is unknown")
+            assert reason is not None
+            raise reason
         pending = waiting
     return added
 
 
-def _check_place(session: Session, claims: Claims) -> None:
-    """Refuse a certificate that takes a center from its parent, or that its issuer signed after its own revocation.
+class _Stored:
+    """What the table says, each center read once."""
 
-    Whoever has children could otherwise name itself the parent of anybody. A center that moves will bring its old
-    parent's release.
-    """
-    parents = {one.parent for one in _versions(session, claims.code)}
-    if parents and claims.parent not in parents:
-        raise BadRecord(f"certificate of {claims.code} names another parent than before")
-    issuer = max(_versions(session, claims.issuer), key=lambda one: one.version, default=None)
-    if issuer is not None and issuer.revoked and claims.issued_at >= issuer.issued_at:
-        raise BadRecord(f"certificate of {claims.code} is by {issuer.code}, who was revoked before")
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._versions: dict[str, list[Claims]] = {}
 
+    def versions(self, code: str) -> list[Claims]:
+        """All claims of a center."""
+        if code not in self._versions:
+            rows = self._session.scalars(select(CertificateRow.claims).where(CertificateRow.code == code))
+            self._versions[code] = [Claims.model_validate_json(row) for row in rows]
+        return self._versions[code]
 
-def _versions(session: Session, code: str) -> list[Claims]:
-    rows = session.scalars(select(CertificateRow.claims).where(CertificateRow.code == code))
-    return [Claims.model_validate_json(row) for row in rows]
+    def newest(self, code: str) -> Claims | None:
+        """The newest claims of a center."""
+        return max(self.versions(code), key=lambda one: one.version, default=None)
 
+    def forget(self, code: str) -> None:
+        """A certificate of this center came in."""
+        self._versions.pop(code, None)
 
-def _issuer_keys(session: Session, claims: Claims, root_key: str) -> tuple[str, ...]:
-    if claims.parent is None:
-        return (root_key,)
-    return tuple(one.signing_key for one in _versions(session, claims.issuer))
+    def is_new(self, claims: Claims) -> bool:
+        """Whether we don't have this version yet."""
+        return all(one.version != claims.version for one in self.versions(claims.code))
+
+    def keys_of_issuer(self, claims: Claims, root_key: str) -> tuple[str, ...]:
+        """Keys that may have signed."""
+        if claims.parent is None:
+            return (root_key,)
+        return tuple(one.signing_key for one in self.versions(claims.issuer))
+
+    def check_place(self, claims: Claims) -> None:
+        """Refuse a certificate by somebody who may not give it, or may not any more.
+
+        Whoever has children could otherwise name itself the parent of anybody.
+
+        Raises:
+            BadRecord: says why.
+        """
+        check_place(claims, self.versions(claims.code), self.newest)
+        issuer = self.newest(claims.issuer)
+        if issuer is not None and issuer.revoked and claims.issued_at >= issuer.issued_at:
+            raise BadRecord(f"certificate of {claims.code} is by {issuer.code}, who was revoked before")

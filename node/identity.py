@@ -18,7 +18,6 @@ class Identity:
     Attributes:
         code: division code.
         level: name of the level.
-        parent: the parent's code; None at the root.
         incarnation: random id of this database.
         signing: key that signs entries, requests, messages and frames.
         sealing: key that opens what is sealed to us.
@@ -26,7 +25,6 @@ class Identity:
 
     code: str
     level: str
-    parent: str | None
     incarnation: str
     signing: SigningKey
     sealing: SealingKey

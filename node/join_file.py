@@ -127,13 +127,14 @@ def verify_chain(chain: tuple[Certificate, ...], root_key: str) -> Claims:
     Raises:
         BadRecord: one does not verify, or is not of the next one's child.
     """
-    issuer_key = root_key
+    keys: dict[str, str] = {}
     above: Claims | None = None
     for certificate in reversed(chain):
-        claims = check(certificate, (issuer_key,))
+        issuer = certificate.parse().issuer
+        claims = check(certificate, (root_key if above is None else keys.get(issuer, ""),))
         if claims.parent != (above.code if above is not None else None):
             raise BadRecord("the certificates are no chain")
-        issuer_key, above = claims.signing_key, claims
+        keys[claims.code], above = claims.signing_key, claims
     if above is None:
         raise BadRecord("no certificates")
     return above

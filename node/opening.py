@@ -74,7 +74,6 @@ def open_center(
     identity = Identity(
         code=settings.code,
         level=settings.level,
-        parent=directory.tree.parent(settings.code),
         incarnation=incarnation,
         signing=keys.signing,
         sealing=keys.sealing,

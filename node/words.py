@@ -133,6 +133,7 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.VIEWED: N_("Content viewed"),
     Kind.RENUMBERED: N_("Renumbered"),
     Kind.REHOMED: N_("Moved to the successor center"),
+    Kind.REPLACED: N_("Merged center replaced by its successor"),
 }
 
 REQUESTS: Final[Mapping[str, str]] = {

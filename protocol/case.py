@@ -79,6 +79,20 @@ class End(Frozen):
     on_time: bool | None = None
 
 
+class TakenBack(Frozen):
+    """An end that another center than its own took back: a successor reopened what its predecessor had ended.
+
+    Attributes:
+        end: the end; it stays counted where it was.
+        by: who took it back; the end is taken off there.
+        visited: whether it had been followed up.
+    """
+
+    end: End
+    by: CenterCode
+    visited: bool
+
+
 class CaseState(Frozen):
     """The state of a case after ``seq`` entries."""
 
@@ -108,6 +122,7 @@ class CaseState(Frozen):
     offer: Offer | None = None
     urges: dict[int, Urge] = Field(default_factory=dict)
     end: End | None = None
+    taken_back: tuple[TakenBack, ...] = ()
     reopenings: int = 0
     visits: int = 0
 
@@ -221,7 +236,8 @@ RULES: dict[str, Rule] = {
     Kind.RETURNED: Rule(OPEN),
     Kind.HANDED_OFF: Rule(OPEN),
     Kind.RECALLED: Rule(OPEN),
-    Kind.REHOMED: Rule(OPEN),
+    Kind.REHOMED: Rule(ANY),
+    Kind.REPLACED: Rule(ANY),
     Kind.DELIVERED: Rule(ANY, author=Author.DESTINATION),
     Kind.BOUNCED: Rule(ANY, author=Author.SENDER),
     Kind.URGED: Rule(OPEN),
@@ -384,8 +400,12 @@ def _ended(state: CaseState, entry: Entry) -> Changes:
     return {"end": End(center=head.center, at=head.at, outcome=outcome, on_time=on_time), "offer": None}
 
 
-def _reopened(state: CaseState, _entry: Entry) -> Changes:
-    return {"end": None, "agreement_seq": None, "reopenings": state.reopenings + 1}
+def _reopened(state: CaseState, entry: Entry) -> Changes:
+    changes: Changes = {"end": None, "agreement_seq": None, "reopenings": state.reopenings + 1}
+    if state.end is not None and state.end.center != entry.head.center:
+        taken_back = TakenBack(end=state.end, by=entry.head.center, visited=state.visits > 0)
+        changes["taken_back"] = (*state.taken_back, taken_back)
+    return changes
 
 
 def _departed(state: CaseState, entry: Entry) -> Changes:
@@ -488,6 +508,24 @@ def _joint_noted(state: CaseState, entry: Entry) -> Changes:
     return {}
 
 
+def _replaced(state: CaseState, entry: Entry) -> Changes:
+    """The successor takes the place of a center that is no more: among the partners, and where the case goes back."""
+    body = entry.body
+    assert isinstance(body, e.Replaced)
+    if body.successor == body.former:
+        raise Refused("to-self")
+    partners = {code: partner for code, partner in state.partners.items() if code != body.former}
+    former, present = state.partners.get(body.former), state.partners.get(body.successor)
+    takes_part = present is not None and present.status is PartnerStatus.ACCEPTED
+    if former is not None and body.successor != state.holder and not takes_part:
+        partners[body.successor] = former
+    return {
+        "custody": custody_rules.replace(state.custody, body.former, body.successor),
+        "partners": partners,
+        "offer": None if state.offer is not None and state.offer.to == body.former else state.offer,
+    }
+
+
 def _renumbered(state: CaseState, entry: Entry) -> Changes:
     body = entry.body
     assert isinstance(body, e.Renumbered)
@@ -525,4 +563,5 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.DECLINED: _declined,
     Kind.JOINT_NOTED: _joint_noted,
     Kind.RENUMBERED: _renumbered,
+    Kind.REPLACED: _replaced,
 }

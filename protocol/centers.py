@@ -3,9 +3,15 @@
 A certificate says which keys speak for a code, under which parent, in which version; the highest version wins. A
 revocation is a certificate of the next version with ``revoked`` set. Certificates travel through the whole
 federation, so that any center can check any other's signature and seal to it.
+
+Centers change (撤乡并镇). A certificate may name a ``successor``: the center was merged into another one or got a new
+code, and takes part no more of its own. Or it may say ``moving_to``: the center is released to another parent, who
+takes it over by signing its next certificate. Both are decided by whoever stands above the center and above the other
+one: nobody can take a center from its parent, and nobody can put one under a parent that is not its to command. What
+was decided above goes before what a parent signs meanwhile (``next_version``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -35,6 +41,12 @@ class Claims(Frozen):
     issued_at: Instant
     algorithm: str = ALGORITHM
     revoked: bool = False
+    successor: CenterCode | None = None
+    moving_to: CenterCode | None = None
+
+
+DECISION_STEP = 1000
+"""Versions of decisions from above are multiples of this: what the parent signs meanwhile, not knowing, stays below."""
 
 
 class Certificate(Frozen):
@@ -57,26 +69,104 @@ class Certificate(Frozen):
 
 def issue(key: SigningKey, claims: Claims) -> Certificate:
     """Sign claims with the issuer's key (the parent's; the root signs itself)."""
-    text = claims.model_dump_json()
+    unsaid = {name for name in ("successor", "moving_to") if getattr(claims, name) is None}
+    text = claims.model_dump_json(exclude=unsaid)
     return Certificate(claims=text, signature=to_text(key.sign(CONTEXT, text.encode())))
 
 
 def check(certificate: Certificate, issuer_keys: tuple[str, ...]) -> Claims:
     """Check a certificate against its issuer's keys and return its claims.
 
+    Whether this issuer may say so is ``check_place``'s question.
+
     Raises:
-        BadRecord: the signature is none of the issuer's, the issuer is not the parent, or the algorithm unknown.
+        BadRecord: the signature is none of the issuer's, a center vouches for itself that is no root, or the algorithm
+            is unknown.
     """
     claims = certificate.parse()
     if claims.algorithm != ALGORITHM:
         raise BadRecord(f"certificate of {claims.code} uses an algorithm that we do not know")
-    if claims.parent == claims.code or claims.issuer != (claims.parent or claims.code):
+    if claims.parent == claims.code or (claims.issuer == claims.code) is not (claims.parent is None):
         raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
     signature = from_text(certificate.signature)
     data = certificate.claims.encode()
     if not any(verify(key, CONTEXT, data, signature) for key in issuer_keys):
         raise BadRecord(f"certificate of {claims.code} does not verify")
     return claims
+
+
+Newest = Callable[[str], Claims | None]
+"""The newest claims that we know of a center."""
+
+
+def check_place(claims: Claims, versions: Sequence[Claims], newest: Newest) -> None:
+    """Check that the issuer may give this certificate, and that the center may stand where it says.
+
+    Args:
+        claims: of a certificate that verifies.
+        versions: all that we know of this center.
+        newest: the newest claims of any other center.
+
+    Raises:
+        BadRecord: the issuer does not stand above the center, nobody released the center to this parent, or a decision
+            was signed by somebody who does not stand above both.
+    """
+    if claims.parent is None:
+        return
+    above = _line(claims.parent, newest)
+    if claims.issuer not in above:
+        raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
+    for other in (claims.successor, claims.moving_to):
+        if other is not None and claims.issuer not in _line(other, newest):
+            raise BadRecord(f"certificate of {claims.code} was issued by {claims.issuer}, who is not above {other}")
+    if versions and not _may_stand(claims, versions, newest):
+        raise BadRecord(f"certificate of {claims.code} names another parent than before")
+
+
+def _may_stand(claims: Claims, versions: Sequence[Claims], newest: Newest) -> bool:
+    """Whether a center may have this parent, or had it once: older certificates may come later than newer ones."""
+    last = max(versions, key=lambda one: one.version)
+    if claims.version > last.version:
+        allowed = {last.parent, last.moving_to}
+    else:
+        allowed = {one.parent for one in versions} | {one.moving_to for one in versions}
+    if claims.parent in allowed or heir(last.parent, newest) == claims.parent:
+        return True
+    if claims.version < last.version and heir(claims.parent, newest) == last.parent:
+        return True
+    return last.parent is not None and claims.issuer in _line(last.parent, newest)
+
+
+def _line(code: str, newest: Newest) -> list[str]:
+    """A center and all above it."""
+    found: list[str] = []
+    here: str | None = code
+    while here is not None and here not in found and len(found) < CHAIN_MAX:
+        found.append(here)
+        claims = newest(here)
+        here = claims.parent if claims is not None else None
+    return found
+
+
+def heir(code: str | None, newest: Newest) -> str | None:
+    """The center that stands for ``code`` today: itself, or the last of its successors.
+
+    A circle of successors, as two deciders may make who don't know of each other, says nothing: nobody in it succeeds.
+    """
+    met: list[str] = []
+    here = code
+    while here is not None and here not in met:
+        met.append(here)
+        claims = newest(here)
+        if claims is None or claims.successor is None:
+            return here
+        here = claims.successor
+    return code
+
+
+def next_version(newest: int, *, decided: bool) -> int:
+    """The version of a center's next certificate; ``decided`` where another than its last issuer signs it."""
+    return (newest // DECISION_STEP + 1) * DECISION_STEP if decided else newest + 1
 
 
 class Tree:
@@ -96,6 +186,18 @@ class Tree:
     def known(self, code: str) -> bool:
         """Whether a center of this code takes part."""
         return code in self.claims and not self.claims[code].revoked
+
+    def heir(self, code: str) -> str:
+        """The center that stands for ``code`` today: itself, or whom it was merged into."""
+        return heir(code, self.claims.get) or code
+
+    def retired(self, code: str) -> bool:
+        """Whether the center was merged into another one."""
+        return self.heir(code) != code
+
+    def active(self, code: str) -> bool:
+        """Whether a center of this code takes part and may be given something."""
+        return self.known(code) and not self.retired(code)
 
     def name(self, code: str) -> str:
         """The center's name; its code where we know no name."""

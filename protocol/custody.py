@@ -1,7 +1,8 @@
 """Custody: who holds a case, or between which two it is in flight.
 
 Every transfer raises the epoch by one, so (case, epoch) names a transfer and the term that follows it. Escalate,
-assign, hand off and rehome push the sender on the return stack; return and recall pop it. A transfer that fails
+assign and hand off push the sender on the return stack; return and recall pop it. Rehoming leaves it: the successor
+takes the place of a center that is no more, with its deadline and its givers. A transfer that fails
 comes back at the next epoch with everything as it was before it left. Who meets an older epoch refuses.
 
     held by A, epoch n --transfer--> in flight A->B, epoch n+1 --delivered (by B)--> held by B, epoch n+1
@@ -19,13 +20,16 @@ from protocol.entries import Assigned, Delivered, Entry, Kind, Recalled, Transfe
 from protocol.errors import Refused
 from protocol.records import Frozen, Instant
 
-PUSHING = frozenset({Kind.ESCALATED, Kind.ASSIGNED, Kind.HANDED_OFF, Kind.REHOMED})
+PUSHING = frozenset({Kind.ESCALATED, Kind.ASSIGNED, Kind.HANDED_OFF})
 """Transfers that push the sender on the return stack."""
 
 POPPING = frozenset({Kind.RETURNED, Kind.RECALLED})
 """Transfers that go back to the top of the return stack."""
 
-TRANSFERS = PUSHING | POPPING
+KEEPING = frozenset({Kind.REHOMED})
+"""Transfers to whoever takes the sender's place: stack, deadline and last giver stay."""
+
+TRANSFERS = PUSHING | POPPING | KEEPING
 
 
 class Sender(Frozen):
@@ -70,6 +74,7 @@ class Custody(Frozen):
         working_days: working days from delivery, while in flight to an assignee without a fixed deadline.
         not_after: the assigner's own deadline, while in flight to an assignee.
         last_sender: who made the last transfer; a recall belongs to it.
+        came_by: the transfer that this term began with; None where the case was registered.
     """
 
     epoch: Annotated[int, Field(ge=1)] = 1
@@ -82,6 +87,7 @@ class Custody(Frozen):
     working_days: int | None = None
     not_after: Instant | None = None
     last_sender: CenterCode | None = None
+    came_by: Kind | None = None
 
     @property
     def in_transit_to(self) -> str | None:
@@ -116,9 +122,11 @@ def depart(custody: Custody, entry: Entry) -> Custody:
     if kind in POPPING:
         if destination_of_return(custody) != body.to:
             raise Refused("not-the-sender", expected=custody.stack[-1].center)
-    else:
+    elif kind in PUSHING:
         stack = (*stack, Sender(center=head.center, deadline=custody.deadline))
     deadline, working_days, not_after = None, None, None
+    if kind in KEEPING:
+        deadline = custody.deadline
     if isinstance(body, Assigned):
         deadline, working_days, not_after = body.deadline, body.working_days, body.not_after
     before = Term(
@@ -138,7 +146,7 @@ def depart(custody: Custody, entry: Entry) -> Custody:
             "deadline": deadline,
             "working_days": working_days,
             "not_after": not_after,
-            "last_sender": head.center,
+            "last_sender": custody.last_sender if kind in KEEPING else head.center,
         }
     )
 
@@ -152,6 +160,8 @@ def arrive(custody: Custody, entry: Entry) -> Custody:
     stack = custody.stack
     if flight.kind in POPPING:
         stack = stack[:-1]
+    elif flight.kind in KEEPING:
+        stack = _without_self(stack, flight.to)
     else:
         stack = (*stack[:-1], stack[-1].model_copy(update={"away_seconds": seconds}))
     held_by = custody.held_by if flight.to in custody.held_by else (*custody.held_by, flight.to)
@@ -164,8 +174,39 @@ def arrive(custody: Custody, entry: Entry) -> Custody:
             "deadline": body.deadline,
             "working_days": None,
             "not_after": None,
+            "came_by": flight.kind,
         }
     )
+
+
+def replace(custody: Custody, center: str, successor: str) -> Custody:
+    """Custody after ``center`` was merged into ``successor``: what would come back to the one comes to the other."""
+
+    def now(code: str) -> str:
+        return successor if code == center else code
+
+    stack: tuple[Sender, ...] = ()
+    for sender in custody.stack:
+        renamed = sender.model_copy(update={"center": now(sender.center)})
+        stack = (*_without_self(stack, renamed.center), renamed)  # nobody gives a case back to itself
+    held_by = custody.held_by
+    if center in held_by and successor not in held_by:
+        held_by = (*held_by, successor)
+    last = custody.last_sender
+    return custody.model_copy(
+        update={
+            "stack": _without_self(stack, custody.holder),
+            "held_by": held_by,
+            "last_sender": None if last is None else now(last),
+        }
+    )
+
+
+def _without_self(stack: tuple[Sender, ...], center: str | None) -> tuple[Sender, ...]:
+    """The stack without those on top that are ``center`` itself."""
+    while stack and stack[-1].center == center:
+        stack = stack[:-1]
+    return stack
 
 
 def restored_deadline(custody: Custody, now: datetime) -> datetime | None:

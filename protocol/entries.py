@@ -89,6 +89,7 @@ class Kind(StrEnum):
     VIEWED = "viewed"
     RENUMBERED = "renumbered"
     REHOMED = "rehomed"
+    REPLACED = "replaced"
 
 
 class Party(Frozen):
@@ -191,6 +192,12 @@ class WithReason(Body):
     """Something that needs a reason and nothing else."""
 
     reason: Reason
+
+
+class Bounced(WithReason):
+    """A transfer came back; ``successor`` where its destination was merged into another center."""
+
+    successor: CenterCode | None = None
 
 
 class Reopened(WithReason):
@@ -350,6 +357,13 @@ class Rehomed(Transfer):
     """Custody leaves for a successor center (撤乡并镇)."""
 
 
+class Replaced(Body):
+    """A center that held the case or takes part in it was merged into another one, which takes its place."""
+
+    former: CenterCode
+    successor: CenterCode
+
+
 BODIES: dict[str, type[Body]] = {
     Kind.REGISTERED: Registered,
     Kind.GRADED: Graded,
@@ -371,7 +385,7 @@ BODIES: dict[str, type[Body]] = {
     Kind.RETURNED: Transfer,
     Kind.HANDED_OFF: Transfer,
     Kind.DELIVERED: Delivered,
-    Kind.BOUNCED: WithReason,
+    Kind.BOUNCED: Bounced,
     Kind.RECALLED: Recalled,
     Kind.URGED: Urged,
     Kind.ANSWERED: Answered,
@@ -384,6 +398,7 @@ BODIES: dict[str, type[Body]] = {
     Kind.VIEWED: Viewed,
     Kind.RENUMBERED: Renumbered,
     Kind.REHOMED: Rehomed,
+    Kind.REPLACED: Replaced,
 }
 """The body of each kind."""
 

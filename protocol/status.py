@@ -23,7 +23,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from protocol.case import CaseState, Outcome
+from protocol.case import CaseState, End, Outcome
 from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import Entry, Kind, Visited
 from protocol.records import Count, Frozen, Instant, Number, Token
@@ -173,7 +173,7 @@ def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str
     if state.origin == me:
         counted["registered"] = 1
         counted[f"by_category.{state.category}"] = 1
-    if state.custody.flight is not None and state.custody.flight.sender == me:
+    if state.custody.flight is not None and state.custody.flight.sender == me and not state.ended:
         counted["in_transit"] = 1
     if state.holder == me:
         counted[f"by_status.{state.status}"] = 1
@@ -183,29 +183,25 @@ def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str
             counted["held"] = 1
             counted[f"by_grade.{state.grade}"] = 1
     if state.end is not None and state.end.center == me:
-        _count_end(state, me, level_of, counted)
+        counted.update(_ended(state.end, state.origin, level_of, visited=state.visits > 0))
+    for taken in state.taken_back:
+        if me in {taken.end.center, taken.by}:
+            ended = _ended(taken.end, state.origin, level_of, visited=taken.visited)
+            counted.update(ended) if taken.end.center == me else counted.subtract(ended)
     return counted
 
 
-def _count_end(state: CaseState, me: str, level_of: Callable[[str], str], counted: Counter[str]) -> None:
-    """Outcomes count once, where the case ended; a duplicate counts as merged and nowhere else."""
-    assert state.end is not None
-    outcome = state.end.outcome
-    if outcome is Outcome.MERGED:
-        counted["merged"] = 1
-        return
-    counted["closed"] = 1
-    counted[outcome.value] = 1
-    here, origin = level_of(me) or UNKNOWN_LEVEL, level_of(state.origin) or UNKNOWN_LEVEL
-    counted[f"settled_at.{here}"] = 1
-    counted[f"flow.{origin}.{here}"] = 1
-    if outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
-        counted["mediated"] = 1
-        counted["visits_due"] = 1
-        counted["visited"] = int(state.visits > 0)
-    if state.end.on_time is not None:
-        counted["fell_due"] = 1
-        counted["on_time"] = int(state.end.on_time)
+def _ended(end: End, origin: str, level_of: Callable[[str], str], *, visited: bool) -> Counter[str]:
+    """What an end counts, once, where the case ended; a duplicate counts as merged and nowhere else."""
+    if end.outcome is Outcome.MERGED:
+        return Counter({"merged": 1})
+    here, found = level_of(end.center) or UNKNOWN_LEVEL, level_of(origin) or UNKNOWN_LEVEL
+    counted = Counter({"closed": 1, end.outcome.value: 1, f"settled_at.{here}": 1, f"flow.{found}.{here}": 1})
+    if end.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
+        counted.update({"mediated": 1, "visits_due": 1, "visited": int(visited)})
+    if end.on_time is not None:
+        counted.update({"fell_due": 1, "on_time": int(end.on_time)})
+    return counted
 
 
 def changes(
@@ -216,12 +212,17 @@ def changes(
     delta.subtract(contribution(before, me, level_of))
     if entry.head.center == me:
         event = _EVENTS.get(Kind(entry.head.kind))
-        if event is not None:
+        if event is not None and not _took_over(after, entry):
             delta[event] += 1
         if isinstance(entry.body, Visited) and entry.body.satisfied is not None:
             delta["answered"] += 1
             delta["satisfied"] += int(entry.body.satisfied)
     return {name: count for name, count in delta.items() if count}
+
+
+def _took_over(state: CaseState, entry: Entry) -> bool:
+    """Whether this is a successor's taking delivery: nobody gave the case to it, it stands in for a center."""
+    return entry.head.kind == Kind.DELIVERED and state.custody.came_by is Kind.REHOMED
 
 
 def merge(rows: Iterable[Counters]) -> dict[str, int]:

@@ -23,10 +23,20 @@ class Registry:
         self.keys: dict[str, Keys] = {code: new_keys() for code in PARENTS}
 
     def certificate(
-        self, code: str, *, version: int = 1, parent: str | None = None, days: int = 0, revoked: bool = False
+        self,
+        code: str,
+        *,
+        version: int = 1,
+        parent: str | None = None,
+        days: int = 0,
+        revoked: bool = False,
+        issuer: str | None = None,
+        successor: str | None = None,
+        moving_to: str | None = None,
     ) -> Certificate:
-        """A certificate of ``code``, by ``parent`` (its own without it)."""
+        """A certificate of ``code``, by ``issuer`` (its parent without it), under ``parent`` (its own without it)."""
         above = parent or PARENTS[code]
+        by = issuer or above or code
         claims = Claims(
             code=code,
             name=code,
@@ -35,11 +45,13 @@ class Registry:
             signing_key=self.keys[code].signing.public,
             sealing_key=self.keys[code].sealing.public,
             version=version,
-            issuer=above or code,
+            issuer=by,
             issued_at=BEGIN + timedelta(days=days),
             revoked=revoked,
+            successor=successor,
+            moving_to=moving_to,
         )
-        return issue(self.keys[above or code].signing, claims)
+        return issue(self.keys[by].signing, claims)
 
     def add(self, session: Session, *certificates: Certificate) -> list[Certificate]:
         """Offer certificates to a database."""
@@ -101,3 +113,84 @@ def test_a_certificate_of_an_unknown_issuer_is_refused(database: Database) -> No
     registry = Registry()
     with pytest.raises(BadRecord, match="unknown"), database.write() as session:
         registry.add(session, registry.certificate(VILLAGE))
+
+
+# --- centers change -------------------------------------------------------------------------------------------------
+
+
+def newest(database: Database) -> Directory:
+    """What a database's certificates say."""
+    directory = Directory()
+    with database.read() as session:
+        directory.refresh(session)
+    return directory
+
+
+def test_whoever_stands_above_both_merges_one_center_into_another(database: Database, registry: Registry) -> None:
+    with database.write() as session:
+        registry.add(session, registry.certificate(TOWNSHIP, version=2, successor=OTHER))
+    tree = newest(database).tree
+    assert (tree.heir(TOWNSHIP), tree.heir(OTHER), tree.heir("530000000000")) == (OTHER, OTHER, "530000000000")
+    assert (tree.known(TOWNSHIP), tree.active(TOWNSHIP), tree.active(OTHER)) == (True, False, True)
+
+
+def test_nobody_merges_its_child_into_what_is_not_its_own(database: Database, registry: Registry) -> None:
+    with pytest.raises(BadRecord, match="is not above"), database.write() as session:
+        registry.add(session, registry.certificate(VILLAGE, version=2, successor=OTHER))
+    with pytest.raises(BadRecord, match="is not above"), database.write() as session:
+        registry.add(session, registry.certificate(VILLAGE, version=2, moving_to=OTHER))
+
+
+def test_a_child_that_was_released_above_is_taken_over_by_its_new_parent(
+    database: Database, registry: Registry
+) -> None:
+    released = registry.certificate(VILLAGE, version=1000, issuer=COUNTY, moving_to=OTHER)
+    taken = registry.certificate(VILLAGE, version=1001, parent=OTHER)
+    with database.write() as session:
+        assert registry.add(session, taken, released) == [released, taken], "in any order"
+    directory = newest(database)
+    assert directory.tree.parent(VILLAGE) == OTHER
+    assert directory.known.was_below(VILLAGE, TOWNSHIP)
+    assert not directory.known.was_below(OTHER, TOWNSHIP)
+
+
+def test_the_children_of_a_merged_center_are_taken_over_by_its_successor(
+    database: Database, registry: Registry
+) -> None:
+    with database.write() as session:
+        registry.add(session, registry.certificate(TOWNSHIP, version=2, successor=OTHER))
+        registry.add(session, registry.certificate(VILLAGE, version=1000, parent=OTHER))
+    assert newest(database).tree.ancestors(VILLAGE) == [OTHER, COUNTY]
+
+
+def test_the_old_parent_does_not_take_back_what_was_taken_over(database: Database, registry: Registry) -> None:
+    with database.write() as session:
+        registry.add(session, registry.certificate(VILLAGE, version=1000, issuer=COUNTY, moving_to=OTHER))
+        registry.add(session, registry.certificate(VILLAGE, version=1001, parent=OTHER))
+    for issuer in (None, OTHER):
+        again = registry.certificate(VILLAGE, version=1002, issuer=issuer)
+        with pytest.raises(BadRecord), database.write() as session:
+            registry.add(session, again)
+    with database.write() as session:
+        late = registry.certificate(VILLAGE, version=2)
+        assert registry.add(session, late) == [late], "signed before it knew; a lower version changes nothing"
+    assert newest(database).tree.parent(VILLAGE) == OTHER
+
+
+def test_older_certificates_may_come_after_the_newest(database: Database) -> None:
+    registry = Registry()
+    with database.write() as session:
+        registry.add(session, *(registry.certificate(code) for code in (COUNTY, TOWNSHIP, OTHER)))
+        registry.add(session, registry.certificate(VILLAGE, version=1001, parent=OTHER))
+        released = registry.certificate(VILLAGE, version=1000, issuer=COUNTY, moving_to=OTHER)
+        assert len(registry.add(session, registry.certificate(VILLAGE), released)) == 2
+    assert newest(database).tree.parent(VILLAGE) == OTHER
+
+
+def test_a_circle_of_successors_says_nothing(database: Database, registry: Registry) -> None:
+    with database.write() as session:
+        registry.add(session, registry.certificate(TOWNSHIP, version=2, successor=OTHER))
+        registry.add(session, registry.certificate(OTHER, version=2, successor=TOWNSHIP))
+    tree = newest(database).tree
+    assert tree.active(TOWNSHIP)
+    assert tree.active(OTHER)

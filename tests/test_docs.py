@@ -20,7 +20,7 @@ from node.i18n import translate
 from node.metrics import Metrics
 from node.settings import NOT_SETTINGS, ExternalBroker, NoBroker, OwnBroker, Settings, SettingsError
 from protocol.actions import State, StopReason
-from protocol.custody import POPPING, TRANSFERS
+from protocol.custody import KEEPING, POPPING, PUSHING
 from protocol.entries import Kind
 from protocol.messages import PAYLOADS, Lane, Type, lane_of
 from protocol.requests import EPOCH_BOUND, Ask
@@ -302,7 +302,8 @@ def test_every_request_is_documented_with_its_epoch() -> None:
 
 def test_every_transfer_is_documented_with_its_effect_on_the_stack() -> None:
     told = {row[0].strip("`"): row[2] for row in rows(section(PROTOCOL, "## Custody"))}
-    assert told == {kind.value: "pops" if kind in POPPING else "pushes" for kind in TRANSFERS}
+    effects = {"pushes": PUSHING, "pops": POPPING, "keeps": KEEPING}
+    assert told == {kind.value: effect for effect, kinds in effects.items() for kind in kinds}
 
 
 def test_states_lanes_and_stop_reasons_of_a_link_are_documented() -> None:

@@ -58,7 +58,7 @@ def test_a_federation_grows_from_its_root(people: Family, root: Made) -> None:
     township = people.child(root, TOWNSHIP)
     village = people.child(township, VILLAGE)
     assert (root.center.name, township.center.name, village.center.name) == ("祥云县", "沙龙镇", "谢官营村民委员会")
-    assert village.center.identity.parent == TOWNSHIP
+    assert village.center.parent == TOWNSHIP
     assert village.center.directory.tree.ancestors(VILLAGE) == [TOWNSHIP, COUNTY]
     assert village.center.root_key == root.center.identity.signing.public
     assert village.settings.parent_url == "nats://127.0.0.1:4222"

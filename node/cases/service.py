@@ -85,7 +85,7 @@ def escalate(unit: Unit, state: CaseState, reason: str, triggers: frozenset[Trig
     Raises:
         Refused: ``no-parent``, ``escalation-gated`` with what is missing.
     """
-    parent = unit.center.identity.parent
+    parent = unit.center.parent
     if parent is None:
         raise Refused("no-parent")
     check(state, Kind.ESCALATED, unit.me)

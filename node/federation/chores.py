@@ -68,7 +68,7 @@ def tell_overdue(center: "Center") -> int:
         )
         .limit(BATCH)
     )
-    if center.identity.parent is None:
+    if center.parent is None:
         return 0
     with center.database.read() as session:
         case_ids = session.scalars(late).all()

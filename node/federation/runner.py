@@ -113,7 +113,7 @@ class Federation:
     @property
     def linked_to_parent(self) -> bool:
         """Whether the parent answers; true at the root, which has none."""
-        parent = self.center.identity.parent
+        parent = self.center.parent
         return parent is None or (parent in self.links and self.links[parent].machine.state is State.LINKED)
 
     # --- what the wires bring ----------------------------------------------------------------------
@@ -126,7 +126,7 @@ class Federation:
             self._inputs.put_nowait((kind, code, data))
 
     def _on_parent_frame(self, _subject: str, data: bytes) -> None:
-        parent = self.center.identity.parent
+        parent = self.center.parent
         assert parent is not None
         self._inputs.put_nowait(("dn", parent, data))
 
@@ -226,7 +226,7 @@ class Federation:
 
     async def _status_loop(self) -> None:
         """Send counters up, at most once a second; all of them after a new session and once a minute."""
-        parent = self.center.identity.parent
+        parent = self.center.parent
         if parent is None:
             return
         all_at = 0.0

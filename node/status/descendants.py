@@ -77,7 +77,7 @@ def forget_days(unit: Unit, code: str, incarnation: str) -> None:
 
 def tell_days(unit: Unit, limit: int = 500) -> int:
     """Send daily rows that changed (ours and our descendants') to the parent; returns how many."""
-    parent = unit.center.identity.parent
+    parent = unit.center.parent
     if parent is None:
         return 0
     rows = unit.session.scalars(

@@ -78,7 +78,7 @@ def own_row(session: Session, center: "Center", now: datetime) -> Row:
     counters: dict[str, int] = json.loads(kept.counters) if kept is not None else {}
     if overdue := count_overdue(session, center.code, now):
         counters[GAUGE] = overdue
-    parent = center.identity.parent
+    parent = center.parent
     return Row(
         code=center.code,
         incarnation=center.identity.incarnation,
@@ -136,7 +136,7 @@ class Reporter:
         Raises:
             DatabaseUnavailable: what was to be told now is told the next time.
         """
-        if self._center.identity.parent is None:
+        if self._center.parent is None:
             return []
         with self._lock:
             if not force_all and not _past(self._sent_at, SHORTEST, now):

@@ -52,6 +52,7 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.VIEWED: ("eye", "warned"),
     Kind.RENUMBERED: ("hash", ""),
     Kind.REHOMED: ("building-community", "move"),
+    Kind.REPLACED: ("building-community", ""),
 }
 
 _LABELS: Final[Mapping[str, str]] = {
@@ -83,6 +84,8 @@ _LABELS: Final[Mapping[str, str]] = {
     "description": N_("What happened"),
     "parties": N_("Parties"),
     "into": N_("Into"),
+    "former": N_("Merged center"),
+    "successor": N_("Successor"),
     "display_number": N_("Number"),
     "old_number": N_("Old number"),
 }
@@ -91,7 +94,7 @@ _LABELS: Final[Mapping[str, str]] = {
 _TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason")
 
 _PARTY_ROLES: Final = frozenset(PartyRole)
-_CENTERS: Final = frozenset({"to", "partners"})
+_CENTERS: Final = frozenset({"to", "partners", "former", "successor"})
 _INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "until"})
 
 

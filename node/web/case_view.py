@@ -91,7 +91,7 @@ def situation_of(center: Center, case: CaseView) -> Situation:
         state=case.state,
         invited=_invited(center.code, case),
         above=document.holder is not None and tree.is_ancestor(center.code, document.holder),
-        has_parent=center.identity.parent is not None,
+        has_parent=center.parent is not None,
         has_children=bool(tree.children(center.code)),
     )
 

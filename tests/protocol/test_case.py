@@ -43,7 +43,8 @@ visited             -         -         -        +      +      +       -        
 escalated           +         +         +        +      +      -       -         -       -
 assigned            +         +         +        +      +      -       -         -       -
 handed_off          +         +         +        +      +      -       -         -       -
-rehomed             +         +         +        +      +      -       -         -       -
+rehomed             +         +         +        +      +      +       +         +       +
+replaced            +         +         +        +      +      +       +         +       +
 urged               +         +         +        +      +      -       -         -       -
 invited             +         +         +        +      +      -       -         -       -
 offered             +         +         +        +      +      -       -         -       -

@@ -78,12 +78,12 @@ def test_a_changed_certificate_does_not_hold() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"issuer": COUNTY.code},
+        {"issuer": VILLAGE.code},
         {"parent": None},
         {"parent": VILLAGE.code, "issuer": VILLAGE.code},
     ],
 )
-def test_only_the_parent_issues(changes: dict[str, object]) -> None:
+def test_nobody_but_the_root_vouches_for_itself(changes: dict[str, object]) -> None:
     with pytest.raises(BadRecord, match="was not issued by its parent"):
         check(changed(VALID, **changes), (TOWNSHIP.key.public,))
 

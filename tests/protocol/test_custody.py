@@ -10,7 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from protocol import entries as e
 from protocol.case import CaseState, PartnerStatus
+from protocol.codes import Status
 from protocol.custody import (
+    KEEPING,
     POPPING,
     PUSHING,
     Custody,
@@ -33,6 +35,7 @@ from tests.protocol.case_logs import (
     VILLAGE,
     Log,
     assigned,
+    in_status,
 )
 
 
@@ -94,12 +97,73 @@ def test_a_return_goes_to_whoever_gave_it_and_to_nobody_else(kind: Kind) -> None
     assert (refused.value.reason, refused.value.members) == ("not-the-sender", {"expected": VILLAGE})
 
 
-@pytest.mark.parametrize("kind", sorted(PUSHING))
+@pytest.mark.parametrize("kind", sorted(PUSHING | KEEPING))
 def test_nobody_gives_a_case_to_itself(kind: Kind) -> None:
     body = BODIES[kind]
     assert isinstance(body, e.Transfer)
     with pytest.raises(Refused, match="to-self"):
         Log().append(kind, body.model_copy(update={"to": VILLAGE}))
+
+
+def test_a_successor_takes_the_place_of_the_center_that_is_no_more() -> None:
+    log = Log()
+    log.escalate(TOWN)
+    log.deliver()
+    log.assign(VILLAGE, working_days=None, deadline=START + timedelta(days=9))
+    log.deliver(deadline=START + timedelta(days=9))
+    log.accept()
+    before = log.state.custody
+    flying = log.append(Kind.REHOMED, e.Rehomed(to=OTHER_VILLAGE))
+    assert (flying.holder, flying.in_transit_to, flying.epoch) == (None, OTHER_VILLAGE, 4)
+    assert flying.deadline == before.deadline
+    after = log.deliver(deadline=flying.deadline).custody
+    assert (after.holder, after.accepted_by, after.came_by) == (OTHER_VILLAGE, None, Kind.REHOMED)
+    assert (after.stack, after.deadline, after.last_sender) == (before.stack, before.deadline, TOWN)
+    assert after.held_by == (VILLAGE, TOWN, OTHER_VILLAGE)
+    assert log.give_back().in_transit_to == TOWN, "it goes back to whoever gave it, not to the center that is no more"
+
+
+def test_a_successor_that_had_given_the_case_itself_has_it_from_nobody() -> None:
+    log = Log()
+    log.hand_off(OTHER_VILLAGE)
+    log.deliver()
+    log.append(Kind.REHOMED, e.Rehomed(to=VILLAGE))
+    assert stack_of(log) == [VILLAGE]
+    log.deliver()
+    assert stack_of(log) == []
+
+
+def test_what_has_ended_travels_to_a_successor_and_stays_as_it_is() -> None:
+    log = in_status(Status.CLOSED)
+    ended = log.state
+    log.append(Kind.REHOMED, e.Rehomed(to=OTHER_VILLAGE))
+    after = log.deliver()
+    assert (after.holder, after.status, after.end) == (OTHER_VILLAGE, Status.CLOSED, ended.end)
+    assert log.append(Kind.REOPENED, e.Reopened(reason="反悔")).status is Status.ACCEPTED
+
+
+def test_what_would_come_back_to_a_merged_center_comes_to_its_successor() -> None:
+    log = Log()
+    log.escalate(TOWN)
+    log.deliver()
+    log.invite(OTHER_VILLAGE)
+    state = log.append(Kind.REPLACED, e.Replaced(former=VILLAGE, successor=OTHER_TOWN))
+    assert stack_of(log) == [OTHER_TOWN]
+    assert state.custody.last_sender == OTHER_TOWN
+    assert state.followers == [VILLAGE, TOWN, OTHER_TOWN]
+    assert log.give_back().in_transit_to == OTHER_TOWN
+
+
+def test_nobody_gives_back_to_itself_after_a_merger() -> None:
+    log = Log()
+    log.escalate(TOWN)
+    log.deliver()
+    log.hand_off(OTHER_TOWN)
+    log.deliver()
+    log.append(Kind.REPLACED, e.Replaced(former=TOWN, successor=OTHER_TOWN))
+    assert stack_of(log) == [VILLAGE]
+    with pytest.raises(Refused, match="to-self"):
+        log.append(Kind.REPLACED, e.Replaced(former=VILLAGE, successor=VILLAGE))
 
 
 def test_a_bounced_transfer_comes_back_with_everything_as_it_was_at_the_next_epoch() -> None:
@@ -304,6 +368,20 @@ class History(RuleBasedStateMachine):
             assert self.stack.pop() == to
             self.epoch += 1
 
+    @rule(to=centers)
+    def rehome(self, to: str) -> None:
+        if self.attempt(Kind.REHOMED, e.Rehomed(to=to)):
+            self.before = list(self.stack)
+            self.epoch += 1
+
+    @rule(center=centers, successor=centers)
+    def replace(self, center: str, successor: str) -> None:
+        holder = self.log.state.holder
+        if self.attempt(Kind.REPLACED, e.Replaced(former=center, successor=successor)):
+            renamed = [successor if one == center else one for one in self.stack]
+            self.stack = [one for one, above in zip(renamed, [*renamed, holder][1:], strict=True) if one != above]
+            self.held |= {successor} if center in self.held else set()
+
     @rule(by=centers, deadline=st.booleans())
     def deliver(self, by: str, deadline: bool) -> None:
         flight = self.log.state.custody.flight
@@ -312,6 +390,8 @@ class History(RuleBasedStateMachine):
             assert flight is not None
             assert flight.to == by
             self.held.add(by)
+            while flight.kind is Kind.REHOMED and self.stack and self.stack[-1] == by:
+                self.stack.pop()
 
     @rule(by=centers, taken_back=st.booleans())
     def come_back(self, by: str, taken_back: bool) -> None:
@@ -355,8 +435,8 @@ class History(RuleBasedStateMachine):
     def one_holder_or_in_flight(self) -> None:
         assert (self.state.holder is None) is (self.state.custody.flight is not None)
         assert (self.state.holder is None) is (self.state.in_transit_to is not None)
-        if self.state.ended:
-            assert self.state.holder is not None, "what has ended does not travel"
+        if self.state.ended and self.state.custody.flight is not None:
+            assert self.state.custody.flight.kind is Kind.REHOMED, "what has ended travels to a successor only"
 
     @invariant()
     def epochs_rise_by_one(self) -> None:

@@ -69,7 +69,7 @@ def make_center(code: str, database: Database, clock: Clock, hasher: PasswordHas
         if parent is not None:
             add_link(session, parent, "up", None)
         directory.refresh(session)
-    identity = Identity(code, default_level(code), parent, f"database-{code}", KEYS[code], sealing_key(code))
+    identity = Identity(code, default_level(code), f"database-{code}", KEYS[code], sealing_key(code))
     level = load_level(default_level(code))
     return Center(identity, level, database, directory, clock, hasher, root_key=KEYS[COUNTY].public)
 
