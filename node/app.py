@@ -22,6 +22,7 @@ from node.center import Center
 from node.db import DatabaseUnavailable, check_readable
 from node.federation.broker import BrokerError, SupervisedBroker
 from node.federation.runner import Federation
+from node.federation.verifier import new_verifier
 from node.level import Level, load_level
 from node.opening import open_center
 from node.request_times import RequestTimes
@@ -55,6 +56,7 @@ def create_app(level: str, settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         center = await asyncio.to_thread(open_center, settings)
         app.state.center = center
+        center.verifier = new_verifier()
         broker = await asyncio.to_thread(brokers.own_broker, center, settings)
         keeper = asyncio.create_task(_keep_broker(broker)) if broker is not None else None
         federation = Federation(center, brokers.hub_wire(center, settings), brokers.parent_wire(settings))
@@ -70,6 +72,7 @@ def create_app(level: str, settings: Settings) -> FastAPI:
                 with suppress(asyncio.CancelledError):
                     await keeper
             await federation.stop()
+            await asyncio.to_thread(center.verifier.close)
             if broker is not None:
                 await broker.stop()
             center.database.dispose()

@@ -9,6 +9,7 @@ from node.accounts.passwords import PasswordHasher
 from node.clock import Clock
 from node.db import Database
 from node.directory import Directory
+from node.federation.verifier import Verifier, VerifierHere
 from node.identity import Identity
 from node.level import Level
 from node.metrics import Metrics
@@ -32,6 +33,7 @@ class Center:
         hasher: hashes passwords.
         root_key: public signing key of the root, the anchor of trust.
         metrics: counters of this process.
+        verifier: verifies the signatures of what comes over links.
         federation: its links, once the service runs.
         data_dir: where everything of this center lies; None only in tests that need no files.
         random_bytes: source of randomness; seeded in simulations.
@@ -46,6 +48,7 @@ class Center:
     root_key: str
     data_dir: Path | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    verifier: Verifier = field(default_factory=VerifierHere)
     federation: "Federation | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)
 

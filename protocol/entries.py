@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
 from protocol.errors import BadRecord
-from protocol.keys import SigningKey
+from protocol.keys import Signed, SigningKey
 from protocol.records import (
     Frozen,
     Head,
@@ -22,9 +22,9 @@ from protocol.records import (
     Record,
     Token,
     check_body,
-    check_signature,
     make_record,
     parse_head,
+    signed_head,
 )
 
 CONTEXT = b"liandong entry 1"
@@ -453,10 +453,20 @@ def read_entry(record: Record) -> Entry:
     return Entry(record=record, head=head, body=parse_body(head.kind, check_body(record, head)))
 
 
+def signed_entry(entry: Entry, public_keys: tuple[str, ...]) -> Signed:
+    """What the author's key should have signed; nobody applies the entry before that is verified.
+
+    Raises:
+        BadRecord: the signature is no base64.
+    """
+    return signed_head(entry.record, CONTEXT, public_keys)
+
+
 def verify_entry(entry: Entry, public_keys: tuple[str, ...]) -> None:
     """Check that the author's key signed the entry's head.
 
     Raises:
         BadRecord: it did not.
     """
-    check_signature(entry.record, CONTEXT, public_keys)
+    if not signed_entry(entry, public_keys).verifies():
+        raise BadRecord("signature does not verify")

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from typing import NamedTuple
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -57,6 +58,23 @@ def verify(public: str, context: bytes, data: bytes, signature: bytes) -> bool:
     except CryptoError:
         return False
     return True
+
+
+class Signed(NamedTuple):
+    """Data, and a signature over it that one of these keys should have made."""
+
+    public_keys: tuple[str, ...]
+    context: bytes
+    data: bytes
+    signature: bytes
+
+    def verifies(self) -> bool:
+        """Say whether one of the keys made the signature.
+
+        Raises:
+            BadRecord: a key is no base64.
+        """
+        return any(verify(public, self.context, self.data, self.signature) for public in self.public_keys)
 
 
 class SealingKey:

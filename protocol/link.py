@@ -159,6 +159,10 @@ class Link:
         """The incarnation that our applied position belongs to."""
         return self._in[lane].incarnation
 
+    def taken(self, lane: Lane) -> int:
+        """Number of the last of the peer's messages that is applied, or waits for that."""
+        return self._in[lane].taken.seq
+
     def bytes_in_flight(self) -> int:
         """Unacknowledged payload."""
         return sum(outgoing.in_flight() for outgoing in self._out.values())

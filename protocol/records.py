@@ -22,7 +22,7 @@ from pydantic import (
 
 from protocol.codes import CenterCode
 from protocol.errors import BadRecord, LocalError
-from protocol.keys import SigningKey, digest, from_text, same, to_text, verify
+from protocol.keys import Signed, SigningKey, digest, from_text, same, to_text
 
 BODY_MAX_BYTES = 32 * 1024
 """One body; larger things travel as attachments on the bulk lane."""
@@ -154,15 +154,22 @@ def parse_head(record: Record, head_type: type[HeadType]) -> HeadType:
         raise BadRecord(f"head: {error.errors(include_url=False, include_input=False)[:3]}") from error
 
 
+def signed_head(record: Record, context: bytes, public_keys: tuple[str, ...]) -> Signed:
+    """What one of the author's keys (newest first) should have signed.
+
+    Raises:
+        BadRecord: the signature is no base64.
+    """
+    return Signed(public_keys, context, record.head.encode(), from_text(record.signature))
+
+
 def check_signature(record: Record, context: bytes, public_keys: tuple[str, ...]) -> None:
     """Check that one of the author's keys (newest first) signed the head.
 
     Raises:
         BadRecord: none did.
     """
-    signature = from_text(record.signature)
-    data = record.head.encode()
-    if not any(verify(public, context, data, signature) for public in public_keys):
+    if not signed_head(record, context, public_keys).verifies():
         raise BadRecord("signature does not verify")
 
 

@@ -15,8 +15,9 @@ from node.cases import granting, transfers
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
 from node.unit import Unit
-from protocol.entries import REASON_MAX, Entry, read_entry, verify_entry
+from protocol.entries import REASON_MAX, Entry, read_entry, signed_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
+from protocol.keys import Signed
 from protocol.messages import (
     Answer,
     CaseHeader,
@@ -38,28 +39,32 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEntries:
-    """Entries of one case, each signed by its author."""
+    """Entries of one case; nobody applies them before their authors' signatures are verified."""
 
     case_id: str
     entries: tuple[Entry, ...]
 
 
-def verified(payload: Entries, keys_of: Callable[[str], tuple[str, ...]]) -> VerifiedEntries:
-    """Read entries and check digest and signature of each; needs no database.
+def read_entries(
+    payload: Entries, keys_of: Callable[[str], tuple[str, ...]]
+) -> tuple[VerifiedEntries, tuple[Signed, ...]]:
+    """Read entries and check the digest of each; needs no database.
 
     Args:
         payload: what came.
         keys_of: signing keys of a center.
 
+    Returns:
+        The entries, and what their authors should have signed: the caller verifies it.
+
     Raises:
-        BadRecord: one does not parse or verify, or is of another case.
+        BadRecord: one does not parse, or is of another case.
     """
     entries = tuple(read_entry(record) for record in payload.entries)
-    for entry in entries:
-        if entry.head.case_id != payload.case_id:
-            raise BadRecord("entry of another case")
-        verify_entry(entry, keys_of(entry.head.center))
-    return VerifiedEntries(payload.case_id, entries)
+    if any(entry.head.case_id != payload.case_id for entry in entries):
+        raise BadRecord("entry of another case")
+    signed = tuple(signed_entry(entry, keys_of(entry.head.center)) for entry in entries)
+    return VerifiedEntries(payload.case_id, entries), signed
 
 
 def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:

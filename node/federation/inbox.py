@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from node.cases import arrivals, recovery, reseed, undelivered
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
+from node.federation.reading import Arrival, Payload, Reader, read_verified
 from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
 from node.status import descendants
 from node.unit import Unit
@@ -33,9 +34,7 @@ from protocol.errors import BadRecord, RemoteError, SealedToAnother
 from protocol.link import Apply
 from protocol.messages import (
     HOPS_MAX,
-    PAYLOADS,
     Certificates,
-    Entries,
     Lane,
     Message,
     Receipt,
@@ -46,7 +45,6 @@ from protocol.messages import (
     read_message,
     read_payload,
 )
-from protocol.records import Frozen
 
 if TYPE_CHECKING:
     from node.center import Center
@@ -74,24 +72,6 @@ PARKED_REASON_MAX = 1000
 
 class Parked(Exception):
     """A message must wait; the reason is its text."""
-
-
-Payload = Frozen | arrivals.VerifiedEntries
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A message that came, read.
-
-    Attributes:
-        outer: as it travelled.
-        message: as its source wrote it; None where it is for somebody else.
-        payload: what it says; None where it is for somebody else, or of a type that we don't know.
-    """
-
-    outer: Message
-    message: Message | None = None
-    payload: Payload | None = None
 
 
 class _Parked:
@@ -138,8 +118,14 @@ class _Frame:
     receipts: dict[str, list[str]] = field(default_factory=dict)
 
 
-def apply_frame(center: "Center", peer: str, action: Apply) -> int:
+def apply_frame(center: "Center", peer: str, action: Apply, reader: Reader | None = None) -> int:
     """Apply a frame in one transaction.
+
+    Args:
+        center: our center.
+        peer: who sent it.
+        action: what the link's machine asks for.
+        reader: of this link, which may have read the messages ahead.
 
     Returns:
         How many of its messages were parked.
@@ -149,7 +135,7 @@ def apply_frame(center: "Center", peer: str, action: Apply) -> int:
         BadPosition: the lane has moved on meanwhile.
     """
     with _no_collector():
-        return _apply_frame(center, peer, action)
+        return _apply_frame(center, peer, action, (reader or Reader(center, peer)).take(action.messages))
 
 
 @contextmanager
@@ -168,13 +154,12 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _apply_frame(center: "Center", peer: str, action: Apply) -> int:
-    read = [_try_read(center, peer, line) for line in action.messages]
+def _apply_frame(center: "Center", peer: str, action: Apply, read: Sequence[Arrival | None]) -> int:
     try:
         with center.database.write() as session:
             frame = _open(center, session, peer, action, read)
             for line, arrival in zip(action.messages, read, strict=True):
-                _apply(frame, arrival or _read(center, peer, line))
+                _apply(frame, arrival or read_verified(center, peer, line))
             _close(frame, action)
         return 0
     except (DatabaseUnavailable, OperationalError, BadPosition):
@@ -191,7 +176,7 @@ def _apply_one_by_one(center: "Center", peer: str, action: Apply, read: Sequence
         for seq, (line, arrival) in enumerate(zip(action.messages, read, strict=True), start=action.first):
             try:
                 with frame.unit.attempt():
-                    _apply(frame, arrival or _read(center, peer, line))
+                    _apply(frame, arrival or read_verified(center, peer, line))
                     frame.unit.book.flush()
             except (DatabaseUnavailable, OperationalError):
                 raise
@@ -200,30 +185,6 @@ def _apply_one_by_one(center: "Center", peer: str, action: Apply, read: Sequence
                 parked += 1
         _close(frame, action)
     return parked
-
-
-def _try_read(center: "Center", peer: str, line: bytes) -> Arrival | None:
-    try:
-        return _read(center, peer, line)
-    except Exception:  # noqa: BLE001 - whatever it is, it comes again when the message has its turn
-        return None
-
-
-def _read(center: "Center", peer: str, line: bytes) -> Arrival:
-    """Open and read a message for us and check its signatures; of one for somebody else, the envelope."""
-    outer = read_message(line)
-    if outer.destination != center.code:
-        return Arrival(outer)
-    message = outer
-    keys_of = center.directory.known.keys_of
-    if outer.type == Type.SEALED:
-        message = open_message(outer, center.identity.sealing, keys_of(outer.sender))
-    elif outer.sender != peer:
-        raise BadRecord(f"unsealed message of {outer.sender} came from {peer}")
-    if message.type not in PAYLOADS:
-        return Arrival(outer, message)
-    payload = read_payload(message)
-    return Arrival(outer, message, arrivals.verified(payload, keys_of) if isinstance(payload, Entries) else payload)
 
 
 class BadPosition(Exception):
@@ -422,7 +383,7 @@ def _retry(unit: Unit, row: ParkedRow) -> bool:
     frame = _Frame(unit, row.peer, Lane(row.lane), _Parked(unit.session, known, look=False))
     try:
         with unit.attempt():
-            _apply(frame, _read(unit.center, row.peer, row.body))
+            _apply(frame, read_verified(unit.center, row.peer, row.body))
             unit.book.flush()
             _send_receipts(frame)
     except (DatabaseUnavailable, OperationalError):

@@ -19,6 +19,7 @@ from node.db import DatabaseUnavailable
 from node.directory import add_certificates
 from node.federation import lanes
 from node.federation.inbox import BadPosition, apply_frame
+from node.federation.reading import Reader
 from node.federation.transport import Transport, TransportDown
 from protocol.errors import BadFrame, RemoteError
 from protocol.keys import digest, to_text
@@ -86,6 +87,7 @@ class LinkRunner:
         self.fresh_session = False
         self._executor = executor
         self._loop = asyncio.get_running_loop()
+        self._reader = Reader(center, peer)
         self._applies: asyncio.Queue[Apply] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = ""
@@ -180,9 +182,18 @@ class LinkRunner:
             await self._do(self.machine.on_hello(header, now))
             self.fresh_session = True
         elif isinstance(header, Data):
-            await self._do(self.machine.on_data(header, unpack(header, frame.payload), now))
+            await self._data_came(header, unpack(header, frame.payload))
         elif isinstance(header, Ack):
             await self._do(self.machine.on_ack(header, now))
+
+    async def _data_came(self, header: Data, messages: list[bytes]) -> None:
+        before = self.machine.taken(header.lane)
+        actions = self.machine.on_data(header, messages, self._now())
+        fresh = self.machine.taken(header.lane) - before
+        if fresh and not any(isinstance(action, Apply) for action in actions):  # they wait behind a commit
+            batch = self._reader.expect(messages[-fresh:])
+            self._spawn(self._in_thread(batch.read))
+        await self._do(actions)
 
     # --- actions -----------------------------------------------------------------------------------
 
@@ -279,10 +290,11 @@ class LinkRunner:
         while True:
             action = await self._applies.get()
             try:
-                parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action))
+                parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action, self._reader))
             except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it; the frame comes again
                 self._failed("frame.not_applied", action.lane, error)
                 self.machine.apply_failed(action.lane)
+                self._reader.forget()
                 await asyncio.sleep(RETRY_S)
                 continue
             self.center.metrics.applied(self.peer, len(action.messages), parked)

@@ -26,7 +26,9 @@ def message(sender: str, to: Desk, case: str, type_: Type) -> Message:
 def bring(desk: Desk, case: str, records: list[Record], sender: str = TOWN) -> None:
     """Let entries arrive at a center, in this order, in one message."""
     with desk.member.act() as unit:
-        payload = arrivals.verified(Entries(case_id=case, entries=tuple(records)), desk.center.directory.known.keys_of)
+        keys_of = desk.center.directory.known.keys_of
+        payload, signed = arrivals.read_entries(Entries(case_id=case, entries=tuple(records)), keys_of)
+        assert all(one.verifies() for one in signed)
         arrivals.on_entries(unit, message(sender, desk, case, Type.ENTRIES), payload)
 
 

@@ -769,6 +769,18 @@ def test_a_commit_that_failed_is_forgotten_without_asking_for_it() -> None:
     assert link.applied(CASE, at(1), 4.1) == [SendAck(CASE, at(1), gap=False)], "what waited is forgotten too"
 
 
+def test_what_is_taken_counts_what_waits_until_a_commit_fails() -> None:
+    link, _ = linked()
+    assert link.taken(CASE) == 0
+    link.on_data(*data(1, 1), 0.1)
+    link.on_data(*data(2, 4), 0.1)
+    assert link.taken(CASE) == 4
+    link.on_data(*data(7, 7), 0.1)
+    assert link.taken(CASE) == 4, "a gap is not taken"
+    link.apply_failed(CASE)
+    assert link.taken(CASE) == 0
+
+
 def test_a_commit_that_ends_after_the_wire_went_counts() -> None:
     link, _ = linked()
     first = apply_in(link.on_data(*data(1, 1), 0.1))
