@@ -167,7 +167,7 @@ def _end(unit: Unit) -> None:
     own.told_at = unit.now
     unit.awaiting.forget()
     _keep(unit, unit.me, report)
-    parent = unit.center.identity.parent
+    parent = unit.center.parent
     if parent is not None:
         unit.outbox.send(Type.RECOVERED, report, parent)
     log.warning("recovery.ended", cases=cases, lost=sum(map(len, numbers.values())))
