@@ -33,6 +33,13 @@ demo: setup ## Run a federation with a dozen matters on this machine until Ctrl-
 test: setup ## Run the tests; PYTEST_ARGS="-n 2 -k custody ..."
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+SEEDS ?= 100
+FIRST ?= 1
+
+.PHONY: sim
+sim: setup ## Simulate a county where everything fails; SEEDS=n FIRST=k ARGS="--profile calm --trace ..."
+	@exec $(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check style, formatting, types, and the direction of imports
 	$(BIN)/ruff check

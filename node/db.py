@@ -81,12 +81,14 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL; ``sqlite:///path`` or ``postgresql+psycopg://...``.
+        engine: what an earlier ``Database`` of this URL left open; a simulated process that starts again goes on with
+            the disk of the one that died.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, engine: Engine | None = None) -> None:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self.engine = engine or (_sqlite_engine(url) if self.is_sqlite else _postgres_engine(url))
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
         self._write_lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []

@@ -1,0 +1,42 @@
+"""Profiles: how large the counties are, how long they run, and what may fail there."""
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What kind of world.
+
+    Attributes:
+        most: centers at most; most seeds have few.
+        seconds: virtual seconds of the first phase.
+        acts: acts of people per virtual second in the whole county.
+        faults: kinds of faults that may strike; each seed takes some of them.
+        down_seconds: how long a crashed center stays down at most.
+        slow_disks: how many of the seeds have slow disks.
+        moving: how eagerly people move cases.
+    """
+
+    name: str
+    most: int = 20
+    seconds: tuple[float, float] = (5.0, 20.0)
+    acts: tuple[float, float] = (0.8, 4.0)
+    faults: frozenset[str] = frozenset()
+    down_seconds: float = 20.0
+    slow_disks: float = 0.3
+    moving: float = 1.0
+
+    def draw_size(self, random: Random) -> int:
+        """How many centers: two to five, now and then more."""
+        return random.randint(6, self.most) if random.random() < 0.04 else random.choice([2, 3, 3, 4, 4, 5])
+
+
+WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"})
+WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
+MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
+
+PROFILES = {
+    "calm": Profile("calm"),
+    "default": Profile("default", faults=WEATHER | WIRES | MACHINES),
+}

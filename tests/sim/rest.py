@@ -1,0 +1,197 @@
+"""When all is repaired: has everybody come to rest, and does everybody agree?"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from protocol.compression import decompress
+from protocol.wire import FRAME_MAX_PLAIN_BYTES
+from tests.sim.oracle import Written
+from tests.sim.profiles import Profile
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+def unexpected(event: Mapping[str, object], profile: Profile) -> str | None:
+    """Whether a line that the real code logs tells of something that may not be."""
+    name = str(event["event"])
+    match name:
+        case "link.task_failed" | "link.stopped":
+            return f"{name}: {event}"
+        case "frame.not_applied" | "frame.not_loaded":
+            return None if event["reason"] in DATABASE_REASONS else f"{name}: {event}"
+        case "message.parked":
+            return f"{name}: {event}"
+        case _:
+            return None
+
+
+DATABASE_REASONS = {"disk is full"}
+
+
+def restless(world: "World") -> str | None:
+    """What still moves; None where nothing does."""
+    for machine in world.machines.values():
+        if not machine.running:
+            return f"{machine.code} does not run"
+        raw = machine.disk.raw
+        waiting = raw.execute("SELECT peer, lane, last_seq, acked_seq FROM lanes WHERE last_seq > acked_seq").fetchone()
+        if waiting:
+            return f"{machine.code} has messages for {waiting}"
+        if machine.parent and raw.execute("SELECT 1 FROM day_counters WHERE told = 0").fetchone():
+            return f"{machine.code} has daily rows to tell"
+    return _unknown_above(world)
+
+
+def _unknown_above(world: "World") -> str | None:
+    for machine in world.machines.values():
+        own = _counters(world, machine.code, machine.code)
+        above = machine.parent
+        while above is not None:
+            known = _counters(world, above, machine.code)
+            if {**own, "overdue": 0} != {**known, "overdue": 0}:
+                return f"{above} does not know the counters of {machine.code}: {known}, not {own}"
+            above = world.machines[above].parent
+    return None
+
+
+def _counters(world: "World", at: str, of: str) -> dict[str, int]:
+    row = world.machines[at].disk.raw.execute("SELECT counters FROM counters WHERE code = ?", (of,)).fetchone()
+    counters: dict[str, int] = json.loads(row[0]) if row else {}
+    return counters
+
+
+def followers_equal(world: "World") -> str | None:
+    """Everybody who follows a case holds the whole log, byte for byte, and nobody else holds any of it."""
+    log = "SELECT seq, head, signature, salt, body FROM entries WHERE case_id = ? ORDER BY seq"
+    for case_id, written in world.oracle.logs.items():
+        custody = world.oracle.custody(case_id)
+        keeper = custody.holder or custody.sender
+        assert keeper is not None
+        raw = world.machines[keeper].disk.raw
+        if custody.holder is None:
+            return f"case {case_id[:8]} is still in flight: {custody}"
+        whole = raw.execute(log, (case_id,)).fetchall()
+        if [(row[1], row[2]) for row in whole] != [(each.head, each.signature) for each in written]:
+            return f"{keeper} holds {len(whole)} entries of case {case_id[:8]}, {len(written)} were written"
+        state = json.loads(raw.execute("SELECT state FROM cases WHERE id = ?", (case_id,)).fetchone()[0])
+        partners = {code for code, each in state["partners"].items() if each["status"] == "accepted"}
+        followers = set(state["custody"]["held_by"]) | partners
+        for machine in world.machines.values():
+            copy = machine.disk.raw.execute(log, (case_id,)).fetchall()
+            if machine.code in followers and copy != whole:
+                return f"{machine.code} follows case {case_id[:8]} and has {len(copy)} of {len(whole)} entries"
+            if copy and machine.code not in world.oracle.readers[case_id]:
+                return f"{machine.code} has entries of case {case_id[:8]}, which it may not read"
+    return None
+
+
+def acknowledged_survive(world: "World") -> str | None:
+    """Whatever a person was told to be registered is there."""
+    for case_id, code in world.oracle.registered.items():
+        if case_id not in world.oracle.logs:
+            return f"case {case_id[:8]}, registered at {code}, is lost"
+    return None
+
+
+def nothing_waits(world: "World") -> str | None:
+    """No message is parked, no entry is held back, no request is without an answer."""
+    for machine in world.machines.values():
+        for what, query in _WAITING.items():
+            found = machine.disk.raw.execute(query).fetchone()
+            if found:
+                return f"{machine.code}: {what}: {found}"
+    return None
+
+
+_WAITING = {
+    "parked": "SELECT type, reason, case_id FROM parked",
+    "held back": "SELECT case_id, seq FROM held_back",
+    "without an answer": "SELECT kind, case_id, id, mine FROM requests WHERE state = 'pending'",
+}
+
+
+def sealed_at_relays(world: "World") -> str | None:
+    """Nobody's database holds a word of a case that its center never had a right to read."""
+    readers: dict[bytes, tuple[str, set[str]]] = {}
+    for case_id, written in world.oracle.logs.items():
+        parties = json.loads(written[0].body or "{}").get("parties")
+        if parties:
+            readers[parties[0]["name"].encode()] = case_id, world.oracle.readers[case_id]
+    for machine in world.machines.values():
+        text = machine.disk.image() + b"".join(
+            decompress(payload, FRAME_MAX_PLAIN_BYTES)
+            for (payload,) in machine.disk.raw.execute("SELECT payload FROM received_frames")
+        )
+        for word, (case_id, allowed) in readers.items():
+            if machine.code not in allowed and word in text:
+                return f"{machine.code} holds words of case {case_id[:8]}, which it may not read"
+    return None
+
+
+def totals_add_up(world: "World") -> str | None:
+    """What each center counts is what the logs say; the county's totals are the sums of its townships and villages."""
+    expected: dict[str, Counter[str]] = {code: Counter() for code in world.machines}
+    for written in world.oracle.logs.values():
+        expected[written[0].center]["registered"] += 1
+        holder = written[-1].custody.holder
+        assert holder is not None
+        end = _end(written)
+        if end is None:
+            expected[holder]["held"] += 1
+        else:
+            expected[end[1]]["merged" if end[0] == "merged" else "closed"] += 1
+    total: Counter[str] = Counter()
+    for code, wanted in expected.items():
+        own = Counter(_counters(world, code, code))
+        for name in ("registered", "held", "in_transit", "closed", "merged"):
+            if own[name] != wanted[name]:
+                return f"{code} counts {own[name]} {name}, the logs say {wanted[name]}"
+        total.update(_counters(world, world.root.code, code))
+    parts = total["held"] + total["in_transit"] + total["closed"] + total["merged"]
+    if total["registered"] != parts or parts != len(world.oracle.logs):
+        return (
+            f"{total['registered']} registered, {parts} held, in transit, closed or merged of {len(world.oracle.logs)}"
+        )
+    return _days_add_up(world)
+
+
+def _end(written: list[Written]) -> tuple[str, str] | None:
+    """How and where a case ended; None while it is open."""
+    end = None
+    for entry in written:
+        if entry.kind in {"closed", "withdrawn", "referred", "merged"}:
+            end = entry.kind, entry.center
+        elif entry.kind == "reopened":
+            end = None
+    return end
+
+
+def _days_add_up(world: "World") -> str | None:
+    """The days of a center make its totals, at the center and at each of its ancestors."""
+    for machine in world.machines.values():
+        own = Counter(_counters(world, machine.code, machine.code))
+        at: str | None = machine.code
+        while at is not None:
+            days: Counter[str] = Counter()
+            rows = world.machines[at].disk.raw.execute(
+                "SELECT counters FROM day_counters WHERE code = ?", (machine.code,)
+            )
+            for (counters,) in rows:
+                days.update(json.loads(counters))
+            for name in own | days:
+                if name != "overdue" and own[name] != days[name]:
+                    return f"{at}: the days of {machine.code} make {days[name]} {name}, its total is {own[name]}"
+            at = world.machines[at].parent
+    return None
+
+
+CHECKS: tuple[Callable[["World"], str | None], ...] = (
+    followers_equal,
+    acknowledged_survive,
+    nothing_waits,
+    sealed_at_relays,
+    totals_add_up,
+)
