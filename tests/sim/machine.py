@@ -103,7 +103,7 @@ class Machine:
             directory.refresh(session)
             incarnation = session.scalars(select(IdentityRow.incarnation)).one()
         keys = keys_of(self.code)
-        identity = Identity(self.code, self.level, self.parent, incarnation, keys.signing, keys.sealing)
+        identity = Identity(self.code, self.level, incarnation, keys.signing, keys.sealing)
         self.center = Center(
             identity=identity,
             level=load_level(self.level),
