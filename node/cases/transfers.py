@@ -107,7 +107,7 @@ def is_buried(unit: Unit, case_id: str, epoch: int) -> bool:
 def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseState | None:
     """Take back our own transfer if no wire has seen it yet: its messages become void, custody is ours again at once.
 
-    Whatever else was said about the case to its destination meanwhile becomes void too.
+    Whatever else was said about the case to its destination meanwhile becomes void too; answers to its requests stand.
 
     Returns:
         The case, or None if the transfer has been offered already (then only a recall helps).

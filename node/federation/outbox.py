@@ -77,7 +77,9 @@ class Outbox:
         if destination != neighbour:
             sealing_key = tree.claims[destination].sealing_key
             message = seal_message(message, self._center.identity.signing, sealing_key, self._center.random_bytes(32))
-        draft = Draft(message.id, destination, write_message(message), case_id, transfer_epoch)
+        # An answer stands, whatever becomes of the case: taking back a transfer must not make it void.
+        about = None if type_ is Type.ANSWER else case_id
+        draft = Draft(message.id, destination, write_message(message), about, transfer_epoch)
         self._drafts.setdefault((neighbour, lane_of(type_)), []).append(draft)
         return message.id
 

@@ -90,7 +90,7 @@ class OutboxRow(Base):
     digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Digest chain up to this message, where a frame ended with it."""
     case_id: Mapped[str | None]
-    """The case, where the message is our own."""
+    """The case, where the message is our own and becomes void with a transfer that is taken back."""
     transfer_epoch: Mapped[int | None]
     """The epoch of the transfer that this message is part of."""
     queued_at: Mapped[datetime]

@@ -3,19 +3,29 @@
 import pytest
 
 from node.federation import lanes
-from protocol.link import Load, Position
+from node.federation.inbox import apply_frame
+from protocol.compression import decompress
+from protocol.link import Apply, Load, Position
 from protocol.messages import Lane
+from protocol.wire import FRAME_MAX_PLAIN_BYTES
 from tests.cases.scene import COUNTY, FOUR, OTHER_TOWN, OTHER_VILLAGE, TOWN, VILLAGE, Desk, Json, Scene
 from tests.cases.stored import received_by, rows_about
 
 
-def show_to_the_wire(desk: Desk, peer: str) -> None:
-    """Do what a link does just before a frame leaves: record that it was offered."""
+def offered(desk: Desk, peer: str) -> Apply:
+    """Do what a link does just before a frame leaves: record that it was offered; returns what the peer is to apply."""
     database = desk.center.database
     record = lanes.read_records(database, peer)[Lane.CASE]
     load = Load(lane=Lane.CASE, after=Position(record.offered.seq, record.offered.digest), ticket=1, budget=1 << 18)
-    count, _end, _payload = lanes.load_frame(database, peer, load)
+    count, end, payload = lanes.load_frame(database, peer, load)
     assert count
+    messages = tuple(decompress(payload, FRAME_MAX_PLAIN_BYTES).split(b"\n"))
+    return Apply(Lane.CASE, load.after.seq + 1, end, desk.center.identity.incarnation, messages)
+
+
+def bring_waiting(desk: Desk, to: Desk) -> None:
+    """What waits at one center is applied at its neighbour, and the process there ends before it sends anything."""
+    assert apply_frame(to.center, desk.code, offered(desk, to.code)) == 0
 
 
 # --- taken back ------------------------------------------------------------------------------------
@@ -108,6 +118,22 @@ def test_requests_that_were_on_their_way_to_the_destination_are_judged_by_who_to
     assert rows_about(scene.other_village, case) == []
 
 
+def test_who_asked_for_a_recall_is_told_even_if_what_was_granted_is_taken_back(scene: Scene) -> None:
+    case = scene.village.registers(grade="high")
+    scene.village.does(case, "escalate", reason="太大")
+    scene.settle()
+    scene.stop(TOWN)
+    request = scene.village.asks(case, "recall", reason="点错了")
+    bring_waiting(scene.village, scene.town)
+    assert scene.town.case(case)["in_transit_to"] == VILLAGE, "granted, and seen by no wire"
+    assert scene.town.does(case, "recall", reason="还是我们办")["holder"] == TOWN
+    scene.start(TOWN)
+    scene.settle()
+    assert scene.village.answer_to(case, request) == ("granted", None)
+    assert scene.village.kinds(case) == scene.town.kinds(case)
+    assert scene.village.kinds(case)[-2:] == ["recalled", "recalled"]
+
+
 # --- asked for -------------------------------------------------------------------------------------
 
 
@@ -116,7 +142,7 @@ def test_after_the_wire_has_seen_it_only_a_recall_helps_which_is_granted_before_
     scene.settle()
     scene.stop(TOWN)
     scene.town.does(case, "assign", to=OTHER_VILLAGE, **FOUR)
-    show_to_the_wire(scene.town, OTHER_VILLAGE)
+    offered(scene.town, OTHER_VILLAGE)
     request = scene.town.asks(case, "recall", reason="点错了")
     scene.start(TOWN)
     scene.settle()
