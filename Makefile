@@ -56,6 +56,10 @@ format: setup ## Format the code and repair what can be repaired safely
 bench: setup ## Measure; ARGS="..." go to `liandong bench`
 	@exec $(BIN)/liandong bench $(ARGS)
 
+.PHONY: faults
+faults: setup ## Kill, cut, fill and step clocks of real processes; takes minutes. WRITE=1 renews docs/reliability.md
+	@exec nice -n 10 $(BIN)/python -m tests.faults $(if $(WRITE),--write) $(ARGS)
+
 .PHONY: lock
 lock: $(PACKAGES) ## Renew both lock files from pyproject.toml and package.json; LOCK_ARGS=--upgrade for newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --group dev --output-file requirements.lock --quiet \

@@ -25,6 +25,7 @@ from protocol.entries import Kind
 from protocol.messages import PAYLOADS, Lane, Type, lane_of
 from protocol.requests import EPOCH_BOUND, Ask
 from protocol.status import rates
+from tests.faults.points import Point
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
@@ -349,6 +350,23 @@ def test_there_is_a_byte_example_of_every_golden_file() -> None:
     assert told == {path.stem for path in (ROOT / "tests/protocol/golden").glob("*.json")}
     hello = json.loads(text_of("tests/protocol/golden/hello.json"))["prefix_hex"]
     assert re.sub(r"(..)(?!$)", r"\1 ", hello) in text_of(PROTOCOL)
+
+
+# --- reliability ---------------------------------------------------------------------------------------------------
+
+
+def test_every_failure_names_tests_that_exist() -> None:
+    table = rows(section("docs/reliability.md", "## Failures and answers"))
+    assert table
+    for failure, _answer, tested in table:
+        paths = quoted(tested)
+        assert paths, failure
+        for path in paths:
+            assert (ROOT / path).exists(), f"{failure}: {path}"
+
+
+def test_every_point_at_which_centers_are_killed_is_documented() -> None:
+    assert first_column("docs/reliability.md", "## How it is tested") == [point.value for point in Point]
 
 
 # --- the glossary --------------------------------------------------------------------------------------------------

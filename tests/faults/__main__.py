@@ -1,0 +1,71 @@
+"""``make faults``: strike every fault in earnest, print what was measured, and write it down if asked to.
+
+``python -m tests.faults --only NAME`` strikes one of them.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.logs import setup_command_logs
+from tests.faults import figures
+from tests.faults.figures import Figure
+from tests.faults.kills import centers_killed
+from tests.faults.nest import Nest, nest
+
+KILLS = 200
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What was asked for."""
+
+    kills: int
+    seed: int
+
+
+Fault = Callable[[Path, Nest, Campaign], Sequence[Figure]]
+
+
+def _kills(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    figure, kills = centers_killed(place, nest, asked.kills, asked.seed, _say)
+    _say(", ".join(f"{count} at {point}" for point, count in sorted(kills.at.items())))
+    return [figure]
+
+
+FAULTS: dict[str, Fault] = {"kills": _kills}
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Strike the faults."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    parser.add_argument("--kills", type=int, default=KILLS, help="how often centers are killed")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of who is killed where")
+    parser.add_argument("--only", choices=FAULTS, help="only this fault; writes nothing")
+    given = parser.parse_args()
+    setup_command_logs()
+    _say(f"seed {given.seed}")
+    measured: list[Figure] = []
+    with nest() as made:
+        for name, fault in FAULTS.items():
+            if given.only not in {None, name}:
+                continue
+            _say(f"--- {name}")
+            with tempfile.TemporaryDirectory(prefix="liandong-faults-") as place:
+                measured += fault(Path(place), made, Campaign(given.kills, given.seed))
+    print(f"\nMeasured {figures.machine()}.\n\n{figures.table(measured)}")
+    if given.write and given.only is None:
+        figures.write(measured)
+
+
+if __name__ == "__main__":
+    main()
