@@ -91,7 +91,7 @@ def founded(shape: Shape) -> dict[str, bytes]:
                 add_link(session, each.parent, "up", None)
             for other in shape.plan:
                 if other.parent == each.code:
-                    add_link(session, other.code, "down", None)
+                    add_link(session, other.code, "down", f"U{other.code}")
         made[each.code] = read_disk(database)
         database.dispose()
     return made
