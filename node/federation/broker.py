@@ -15,7 +15,7 @@ configuration, as after a change of port.
 
 Failing. The end of the process is waited for, not polled. The first restart follows after 0.1 s, later ones
 in a row after up to 5 s. It is made from ``nats.conf`` as it stands, for the command line may have put a
-newer one in place. If the port is taken or the program is missing, `start` says so, and the center works on
+newer one in place; if somebody deleted it, it is written again. A full disk is one more reason to wait. If the port is taken or the program is missing, `start` says so, and the center works on
 without children.
 """
 
@@ -144,7 +144,7 @@ class SupervisedBroker:
         try:
             self._process = await self._adopt()
             if self._process is None:
-                await asyncio.to_thread(self._install)
+                await asyncio.to_thread(self._files.install_anew, self._config, self._program)
                 self._process = await self._spawn()
         except BrokerError as error:
             self._last_error = str(error)
@@ -187,13 +187,12 @@ class SupervisedBroker:
             await process.stop(STOP_WITHIN)
         return process if process.alive else None
 
-    def _install(self) -> None:
-        with self._files.locked():
-            self._files.install(self._config, self._program or find_server())
-
     async def _spawn(self) -> ServerProcess:
         position = self._files.log_size()
-        process = launch(self._program or find_server(), self._files.arguments, self._files.log)
+        try:
+            process = launch(self._program or find_server(), self._files.arguments, self._files.log)
+        except OSError as error:
+            raise BrokerFailed(f"the broker can't be started: {error}") from error
         try:
             await self._ready(process, position)
         except BaseException:
@@ -234,6 +233,8 @@ class SupervisedBroker:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
             try:
+                if not self._files.config.exists():
+                    await asyncio.to_thread(self._files.install_anew, self._config, self._program)
                 self._process = await self._spawn()
             except BrokerError as error:
                 self._last_error = str(error)

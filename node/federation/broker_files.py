@@ -56,17 +56,37 @@ class BrokerFiles:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from changing the configuration."""
-        with (self.directory / "nats.lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        """Keep other processes from changing the configuration.
+
+        Raises:
+            BrokerFailed: files can't be written here, as on a full disk; also what the block says of that.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with (self.directory / "nats.lock").open("wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise BrokerFailed(f"the broker's files can't be written: {error}") from error
+
+    def install_anew(self, config: BrokerConfig, program: Path | None) -> None:
+        """Put a configuration in place of whatever is there or is missing.
+
+        Raises:
+            BrokerRefusedConfig: the server does not take it.
+            BrokerMissing: there is no server program.
+            BrokerFailed: files can't be written here.
+        """
+        with self.locked():
+            self.install(config, program or find_server())
 
     def install(self, config: BrokerConfig, program: Path) -> str:
-        """Test a configuration and put it in place; return the digest by which the server will name it.
+        """Test a configuration and put it in place, while it is locked; return the digest by which the server names it.
 
         Raises:
             BrokerRefusedConfig: the server does not take it.
             BrokerMissing: there is no server program there.
+            OSError: files can't be written here.
         """
         text = render_config(config).encode()
         with tempfile.NamedTemporaryFile(dir=self.directory, prefix=".nats.conf.") as candidate:
@@ -82,6 +102,8 @@ class BrokerFiles:
                 )
             except OSError as error:
                 raise BrokerMissing(f"{program}: {error.strerror}") from error
+            except subprocess.TimeoutExpired as error:
+                raise BrokerFailed(f"{program} has not tested its configuration for {TEST_WITHIN:.0f} s") from error
         said = tested.stderr + tested.stdout
         valid = re.search(r"is valid \(sha256:([0-9a-f]+)\)", said)
         if tested.returncode != 0 or valid is None:
@@ -117,7 +139,7 @@ def reload_broker(directory: Path, config: BrokerConfig, *, program: Path | None
     Raises:
         BrokerRefusedConfig: the server does not take it, or not without a restart (another host or port).
         BrokerMissing: there is no server program.
-        BrokerFailed: the broker did not answer the signal.
+        BrokerFailed: the broker did not answer the signal, or files can't be written here.
     """
     files = BrokerFiles(directory)
     with files.locked():

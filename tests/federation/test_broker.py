@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from node.federation.broker import (
     BrokerConfig,
+    BrokerFailed,
     BrokerMissing,
     BrokerPortTaken,
     BrokerRefusedConfig,
@@ -249,6 +251,40 @@ def test_a_killed_broker_is_started_again_and_everybody_comes_back(tmp_path: Pat
             assert (here.broker.restarts, here.broker.last_error) == (1, None)
             await anna.transport.publish(f"up.{ANNA}", b"back")
             assert await hub.heard() == [(f"up.{ANNA}", b"back")]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("first", ["directory", "server"])
+def test_a_broker_whose_directory_was_deleted_is_started_again(tmp_path: Path, first: str) -> None:
+    async def scene() -> None:
+        async with town(tmp_path / "broker") as here:
+            hub, anna = await here.hub(), await here.child(ANNA)
+            pid = here.broker.pid
+            assert pid is not None
+            if first == "server":
+                os.kill(pid, signal.SIGKILL)
+            shutil.rmtree(tmp_path / "broker")
+            if first == "directory":
+                os.kill(pid, signal.SIGKILL)
+            await hub.states_are(True, False, True)
+            await anna.states_are(True, False, True)
+            await anna.transport.publish(f"up.{ANNA}", b"hello again")
+            assert await hub.heard() == [(f"up.{ANNA}", b"hello again")]
+
+    asyncio.run(scene())
+
+
+def test_a_directory_that_cannot_be_written_is_said_clearly_and_can_be_tried_again(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with town(tmp_path / "broker", start=False) as here:
+            shutil.rmtree(tmp_path / "broker")
+            (tmp_path / "broker").write_text("in the way")
+            with pytest.raises(BrokerFailed, match="can't be written"):
+                await here.broker.start()
+            (tmp_path / "broker").unlink()
+            await here.broker.start()
+            await here.child(ANNA)
 
     asyncio.run(scene())
 
