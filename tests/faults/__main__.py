@@ -13,11 +13,13 @@ from pathlib import Path
 
 from node.logs import setup_command_logs
 from tests.faults import figures
+from tests.faults.broker import broker_killed, broker_wiped
 from tests.faults.figures import Figure
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest, nest
 
 KILLS = 200
+TIMES = 10
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Campaign:
 
     kills: int
     seed: int
+    times: int = TIMES
+    """How often each other fault is struck."""
 
 
 Fault = Callable[[Path, Nest, Campaign], Sequence[Figure]]
@@ -37,7 +41,14 @@ def _kills(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
     return [figure]
 
 
-FAULTS: dict[str, Fault] = {"kills": _kills}
+def _broker(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    return [
+        broker_killed(place / "killed", nest, asked.times),
+        broker_wiped(place / "wiped", nest, asked.times),
+    ]
+
+
+FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker}
 
 
 def _say(line: str) -> None:
@@ -49,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument("--kills", type=int, default=KILLS, help="how often centers are killed")
+    parser.add_argument("--times", type=int, default=TIMES, help="how often other faults are struck")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of who is killed where")
     parser.add_argument("--only", choices=FAULTS, help="only this fault; writes nothing")
     given = parser.parse_args()
@@ -61,7 +73,7 @@ def main() -> None:
                 continue
             _say(f"--- {name}")
             with tempfile.TemporaryDirectory(prefix="liandong-faults-") as place:
-                measured += fault(Path(place), made, Campaign(given.kills, given.seed))
+                measured += fault(Path(place), made, Campaign(given.kills, given.seed, given.times))
     print(f"\nMeasured {figures.machine()}.\n\n{figures.table(measured)}")
     if given.write and given.only is None:
         figures.write(measured)

@@ -126,6 +126,10 @@ class Clerk(threading.Thread):
                 self.step()
         except BaseException as failure:  # noqa: BLE001 - told to whoever calls `stop`
             self.failure = failure
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave all desks."""
         for desk in self._desks.values():
             desk.close()
 

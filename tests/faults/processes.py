@@ -229,6 +229,7 @@ def county(
         parent_url: what stands between a center and its parent's broker.
     """
     here = County(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     ports = iter(range(first := free_ports(2 * len(parents)), first + 2 * len(parents)))
     try:
         for code, parent in parents.items():

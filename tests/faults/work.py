@@ -73,6 +73,8 @@ def working(here: County, *, clerks: int = CLERKS, seed: int = 1) -> Iterator[Wo
         for clerk in work.clerks:
             clerk.abandon()
         raise
+    finally:
+        work.visitor.leave()
     for clerk in work.clerks:
         clerk.stop()
     work.settled = settle(here)
