@@ -85,7 +85,14 @@ bench = typer.Typer(
 users = typer.Typer(
     help=_(N_("Accounts of this center.")), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
+carry = typer.Typer(
+    help=_(N_("Exchange files with the superior or a center below, where there is no network.")),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 app.add_typer(users, name="user")
+app.add_typer(carry, name="carry")
 app.add_typer(bench, name="bench")
 
 Directory = Annotated[
@@ -367,3 +374,29 @@ def user_password(
     from node.commands.users import set_password
 
     set_password(directory, username, from_stdin=password_stdin, generate=generate)
+
+
+@carry.command("out", help=_(N_("Write what waits for the superior into a sealed file. Works while the center runs.")))
+def carry_out(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="[FILE]", help=_(N_("The file, or the stick's directory; the current one by default."))),
+    ] = HERE,
+    directory: Directory = HERE,
+    receiver: Annotated[
+        str | None, typer.Option("--for", help=_(N_("For a center below this one, by its division code.")))
+    ] = None,
+) -> None:
+    from node.commands.carrying import run_carry_out
+
+    run_carry_out(directory, target, receiver=receiver)
+
+
+@carry.command("in", help=_(N_("Apply files of the superior or of centers below, in any order; twice is harmless.")))
+def carry_in(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_(N_("The files, or the stick's directory.")))],
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.carrying import run_carry_in
+
+    run_carry_in(directory, files)

@@ -147,6 +147,10 @@ class Link:
             into=InPosition(seq=applied.seq, digest=to_text(applied.digest), incarnation=incoming.incarnation),
         )
 
+    def offered(self, lane: Lane) -> Position:
+        """What the peer may hold of ours, as far as we know."""
+        return self._out[lane].offered
+
     def acked(self, lane: Lane) -> Position:
         """What the peer's database holds of ours."""
         return self._out[lane].acked

@@ -3,7 +3,7 @@
     offset  size
     0       2      magic "LD"
     2       1      protocol version
-    3       1      kind: 1 HELLO, 2 DATA, 3 ACK, 4 STATUS
+    3       1      kind: 1 HELLO, 2 DATA, 3 ACK, 4 STATUS, 7 COVER
     4       2      length of the header, big endian
     6       n      header, JSON
     6+n     64     Ed25519 signature of the sender over everything before it
@@ -53,6 +53,7 @@ class FrameKind(IntEnum):
     DATA = 2
     ACK = 3
     STATUS = 4
+    COVER = 7
 
 
 class Header(Frozen):
@@ -123,11 +124,33 @@ class StatusFrame(Header):
     payload_digest: DigestText
 
 
+class CarriedLane(LanePositions):
+    """One lane of a carried file: frames from ``after`` to ``out``; ``into`` is what the sender has applied."""
+
+    after: OutPosition
+
+
+class Cover(Header):
+    """The first frame of a carried file (``protocol.carry``); all its frames bear its ``session``.
+
+    Attributes:
+        sealed_to: the receiver's sealing key; everything behind the cover is sealed to it.
+    """
+
+    sealed_to: DigestText
+    incarnation: Token
+    software: Annotated[str, Field(max_length=40)] = ""
+    made_at: Instant
+    lanes: dict[Lane, CarriedLane]
+    chain: Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)] = ()
+
+
 _KINDS: dict[FrameKind, type[Header]] = {
     FrameKind.HELLO: Hello,
     FrameKind.DATA: Data,
     FrameKind.ACK: Ack,
     FrameKind.STATUS: StatusFrame,
+    FrameKind.COVER: Cover,
 }
 _KIND_OF: dict[type[Header], FrameKind] = {header: kind for kind, header in _KINDS.items()}
 

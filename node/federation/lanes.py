@@ -6,10 +6,14 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
-from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow
+from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
+from protocol.compression import decompress
 from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
 from protocol.messages import Lane
-from protocol.wire import FRAME_MAX_MESSAGES, ORIGIN, chain, pack
+from protocol.wire import FRAME_MAX_MESSAGES, FRAME_MAX_PLAIN_BYTES, ORIGIN, chain, pack
+
+RECEIVED_MAX_BYTES = 2 * FRAME_MAX_PLAIN_BYTES
+"""What was applied at once: frames that fit into one commit, and the line ends between them."""
 
 
 def add_link(session: Session, peer: str, direction: str, nkey: str | None) -> None:
@@ -124,6 +128,40 @@ def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:
         bodies = session.scalars(select(OutboxRow.body).where(*ours, OutboxRow.seq > known).order_by(OutboxRow.seq))
         links = [digest, *chain(digest, bodies)]
     return links[-1] if known + len(links) - 1 == seq else None
+
+
+def received_digest_at(database: Database, peer: str, lane: Lane, incarnation: str, seq: int) -> bytes | None:
+    """The peer's digest at a position, as we received it; None where we don't keep it, or no longer."""
+    if seq == 0:
+        return ORIGIN
+    kept = select(
+        ReceivedFrameRow.first_seq, ReceivedFrameRow.last_seq, ReceivedFrameRow.digest, ReceivedFrameRow.payload
+    ).where(ReceivedFrameRow.peer == peer, ReceivedFrameRow.lane == lane, ReceivedFrameRow.incarnation == incarnation)
+    with database.read() as session:
+        frame = session.execute(
+            kept.where(ReceivedFrameRow.first_seq <= seq, ReceivedFrameRow.last_seq >= seq).limit(1)
+        ).one_or_none()
+        if frame is None or frame.last_seq == seq:
+            return frame.digest if frame is not None else None
+        before = ORIGIN
+        if frame.first_seq > 1:
+            preceding = session.execute(kept.where(ReceivedFrameRow.last_seq == frame.first_seq - 1)).one_or_none()
+            if preceding is None:
+                return None
+            before = preceding.digest
+    messages = decompress(frame.payload, RECEIVED_MAX_BYTES).split(b"\n")
+    return chain(before, messages[: seq - frame.first_seq + 1])[-1]
+
+
+def count_carried(session: Session, peer: str) -> None:
+    """Record that a file was carried over a link: whoever runs the link begins anew, with the positions of now."""
+    session.execute(update(LinkRow).where(LinkRow.peer == peer).values(carried=LinkRow.carried + 1))
+
+
+def read_carried(database: Database) -> dict[str, int]:
+    """How many files were carried over each link."""
+    with database.read() as session:
+        return dict(session.execute(select(LinkRow.peer, LinkRow.carried)).all())
 
 
 def record_state(database: Database, peer: str, values: dict[str, str | float | datetime | None]) -> None:

@@ -72,9 +72,23 @@ class LinkRunner:
         direction: ``up`` where it is our parent, ``down`` where it is our child.
         transport: the wire to it.
         executor: threads for database work.
+        carried: files carried over this link until now; when there are more, a new runner takes its place.
+
+    Attributes:
+        outdated: whether somebody else has moved our positions on (a file that was carried in, a commit that we took
+            for failed); then a new runner takes its place too.
     """
 
-    def __init__(self, center: "Center", peer: str, direction: str, transport: Transport, executor: Executor) -> None:
+    def __init__(
+        self,
+        center: "Center",
+        peer: str,
+        direction: str,
+        transport: Transport,
+        executor: Executor,
+        *,
+        carried: int = 0,
+    ) -> None:
         self.center = center
         self.peer = peer
         self.direction = direction
@@ -85,6 +99,8 @@ class LinkRunner:
         self.last_hello_at: datetime | None = None
         self.linked_once = asyncio.Event()
         self.fresh_session = False
+        self.outdated = False
+        self.carried = carried
         self._executor = executor
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(center, peer)
@@ -174,6 +190,9 @@ class LinkRunner:
             self.center.directory.refresh(session)
 
     async def _handle(self, frame: Frame) -> None:
+        if self._holds_unoffered(frame.header) and await self._carried_since():
+            self.outdated = True
+            return
         header, now = frame.header, self._now()
         if isinstance(header, Hello):
             moment = self.center.clock.now()
@@ -194,6 +213,16 @@ class LinkRunner:
             batch = self._reader.expect(messages[-fresh:])
             self._spawn(self._in_thread(batch.read))
         await self._do(actions)
+
+    def _holds_unoffered(self, header: Header) -> bool:
+        """Whether the peer shows more of ours than this process has offered: a file may have brought it there."""
+        if isinstance(header, Hello):
+            return any(told.into.seq > self.machine.offered(lane).seq for lane, told in header.lanes.items())
+        return isinstance(header, Ack) and header.seq > self.machine.offered(header.lane).seq
+
+    async def _carried_since(self) -> bool:
+        carried = await self._in_thread(partial(lanes.read_carried, self.center.database))
+        return carried.get(self.peer) != self.carried
 
     # --- actions -----------------------------------------------------------------------------------
 
@@ -293,6 +322,7 @@ class LinkRunner:
                 parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action, self._reader))
             except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it; the frame comes again
                 self._failed("frame.not_applied", action.lane, error)
+                self.outdated |= isinstance(error, BadPosition)
                 self.machine.apply_failed(action.lane)
                 self._reader.forget()
                 await asyncio.sleep(RETRY_S)

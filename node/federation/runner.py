@@ -207,17 +207,22 @@ class Federation:
         self.reporter.meet_strangers()
 
     async def _follow_links(self) -> None:
-        """Begin links that were enrolled, end links that were revoked."""
+        """Begin links that were enrolled, end links that were revoked, begin those anew whose files were carried."""
         wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
+        carried = await self._in_thread(lambda: lanes.read_carried(self.center.database))
         before = set(self.links)
         for peer in [peer for peer in self.links if peer not in wanted]:
             await self.links.pop(peer).close()
             log.info("link.ended", peer=peer)
+        for peer, runner in list(self.links.items()):
+            if runner.outdated or runner.carried != carried.get(peer, runner.carried):
+                await self.links.pop(peer).close()
+                log.info("link.begun_anew", peer=peer)
         for peer, direction in wanted.items():
             wire = self.parent if direction == "up" else self.hub
             if peer in self.links or wire is None:
                 continue
-            runner = LinkRunner(self.center, peer, direction, wire, self._executor)
+            runner = LinkRunner(self.center, peer, direction, wire, self._executor, carried=carried.get(peer, 0))
             self.links[peer] = runner
             await runner.start()
         if self._started and set(self.links) != before and self.children_changed is not None:

@@ -44,6 +44,8 @@ class LinkRow(Base):
     clock_offset: Mapped[float | None]
     """Seconds that the peer's clock is ahead of ours, by its last HELLO."""
     revoked_at: Mapped[datetime | None]
+    carried: Mapped[int] = mapped_column(default=0)
+    """How many files were carried over this link; when it changes, a running service begins a new session."""
 
 
 class LaneRow(Base):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import zstandard
 
+from protocol.carry import write_cover, write_sealed
 from protocol.centers import Certificate, Claims, issue
 from protocol.codes import Category, Trigger
 from protocol.entries import Body, EntryHead, Escalated, Kind, Party, Registered, write_entry
@@ -30,6 +31,8 @@ from protocol.status import Row, Snapshot
 from protocol.wire import (
     ORIGIN,
     Ack,
+    CarriedLane,
+    Cover,
     Data,
     Header,
     Hello,
@@ -204,6 +207,38 @@ def ack() -> Ack:
     )
 
 
+def cover() -> Cover:
+    """The village carries both messages to its township on a stick; it holds none of the township's."""
+    begun, end = OutPosition(seq=0, digest=to_text(ORIGIN)), hello().lanes[Lane.CASE].out
+    none = InPosition(seq=0, digest=to_text(ORIGIN))
+    return Cover(
+        sender=VILLAGE.code,
+        receiver=TOWNSHIP.code,
+        session="a1" * 12,
+        sealed_to=TOWNSHIP.sealing.public,
+        incarnation=VILLAGE.incarnation,
+        software="liandong 0.1.0",
+        made_at=MORNING,
+        lanes={
+            Lane.CASE: CarriedLane(after=begun, out=end, into=none),
+            Lane.BULK: CarriedLane(after=begun, out=begun, into=none),
+        },
+        chain=chain_of_village(),
+    )
+
+
+def carried_blocks() -> tuple[bytes, bytes]:
+    """A carried file: its beginning, and its one sealed block."""
+    header, payload = data()
+    sealed = write_sealed(header, payload, VILLAGE.key, TOWNSHIP.sealing.public, EPHEMERAL_SEED)
+    return write_cover(cover(), VILLAGE.key), sealed
+
+
+def carried_file() -> bytes:
+    """The file of ``cover``."""
+    return b"".join(carried_blocks())
+
+
 def status_document() -> bytes:
     """The village's counters."""
     row = Row(
@@ -268,6 +303,15 @@ def examples() -> dict[str, Example]:
         "ack": _frame("ACK: the township's database holds both", ack(), TOWNSHIP.key),
         "status": _frame("STATUS: the village's counters", status_header, VILLAGE.key, status_payload)
         | {"document": status_document().decode()},
+        "carry": {
+            "what": "A carried file of the village for its township with both messages of one escalation",
+            "cover": cover().model_dump_json(exclude_none=True),
+            "begins_hex": carried_file()[:18].hex(),
+            "signing_key": VILLAGE.key.public,
+            "sealing_key": TOWNSHIP.sealing.public,
+            "messages": [message.decode() for message in messages],
+            "file_hex": carried_file().hex(),
+        },
         "sealed_message": {
             "what": "A message of the village for the county, as it is written and as the township relays it",
             "message": line.decode(),

@@ -6,12 +6,13 @@ from typing import TypedDict
 import pytest
 import zstandard
 
+from protocol.carry import Contents, Part, read_blocks, read_cover, verify
 from protocol.keys import from_text
 from protocol.messages import open_message, read_message
 from protocol.wire import Data, StatusFrame, chain, read_frame, unpack, unpack_status, verify_frame
-from tests.protocol.examples import COUNTY, GOLDEN, examples
+from tests.protocol.examples import COUNTY, GOLDEN, TOWNSHIP, examples
 
-NAMES = ("hello", "data", "ack", "status", "sealed_message")
+NAMES = ("hello", "data", "ack", "status", "sealed_message", "carry")
 
 
 class Golden(TypedDict, total=False):
@@ -27,6 +28,8 @@ class Golden(TypedDict, total=False):
     document: str
     message: str
     sealed: str
+    cover: str
+    file_hex: str
 
 
 def golden(name: str) -> Golden:
@@ -68,3 +71,16 @@ def test_the_example_of_a_sealed_message_is_opened_by_its_destination() -> None:
     example = golden("sealed_message")
     inner = open_message(read_message(example["sealed"].encode()), COUNTY.sealing, (example["signing_key"],))
     assert inner == read_message(example["message"].encode())
+
+
+def test_the_example_of_a_carried_file_is_opened_by_its_receiver() -> None:
+    example = golden("carry")
+    first, *others = read_blocks([bytes.fromhex(example["file_hex"])])
+    cover, frame = read_cover(first, TOWNSHIP.code, TOWNSHIP.sealing)
+    verify(frame, example["signing_key"])
+    assert cover.model_dump_json(exclude_none=True) == example["cover"]
+    contents = Contents(cover, example["signing_key"], TOWNSHIP.sealing)
+    [part] = [contents.read(block) for block in others]
+    contents.finish()
+    assert isinstance(part, Part)
+    assert [message.decode() for message in part.messages] == example["messages"]

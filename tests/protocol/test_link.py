@@ -819,3 +819,10 @@ def test_a_frame_that_contradicts_what_we_hold_stops_the_link() -> None:
 def test_frames_of_an_earlier_session_are_ignored() -> None:
     link, _ = linked()
     assert link.on_data(*data(1, 1, session="an-earlier-one"), 0.1) == []
+
+
+# --- positions --------------------------------------------------------------------------------------------------
+
+
+def test_a_link_tells_what_its_peer_may_hold() -> None:
+    assert linked(LaneRecord(last=7, offered=at(5), acked=at(3)))[0].offered(CASE) == at(5)

@@ -54,6 +54,7 @@ FRAMES: dict[FrameKind, tuple[Header, bytes]] = {
     FrameKind.DATA: (DATA, PAYLOAD),
     FrameKind.ACK: (ACK, b""),
     FrameKind.STATUS: (STATUS, STATUS_PAYLOAD),
+    FrameKind.COVER: (examples.cover(), b""),
 }
 KINDS = pytest.mark.parametrize("kind", FrameKind, ids=lambda kind: kind.name.lower())
 KEYS = (VILLAGE.key.public, TOWNSHIP.key.public)

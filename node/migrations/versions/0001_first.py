@@ -151,6 +151,7 @@ def upgrade() -> None:
         sa.Column("last_hello_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clock_offset", sa.Double(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("carried", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_links")),
     )
     op.create_table(
