@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
@@ -32,7 +32,11 @@ POOL_SIZE = 8
 
 
 class DatabaseUnavailable(Exception):
-    """The database can't be reached or written: locked, read-only, full or gone."""
+    """The database can't be reached or written: locked, read-only, full or gone. Nothing was written."""
+
+
+class MaybeCommitted(DatabaseUnavailable):
+    """The connection broke in the middle of a commit; whether it was done, the server alone knows."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -96,14 +100,19 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading; whatever it holds is rolled back at the end."""
-        with self._sessions() as session, _translated():
+        with self._sessions() as session, self._translated():
             yield session
             session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One unit of work: commits at the end of the block, rolls back if it raises."""
-        with self._write_lock if self.is_sqlite else _no_lock(), self._sessions() as session, _translated():
+        """One unit of work: commits at the end of the block, rolls back if it raises.
+
+        Raises:
+            DatabaseUnavailable: nothing was written.
+            MaybeCommitted: perhaps it was.
+        """
+        with self._write_lock if self.is_sqlite else _no_lock(), self._sessions() as session, self._translated():
             if self.is_sqlite:
                 session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
             try:
@@ -111,12 +120,42 @@ class Database:
                 for hook in _hooks(session):
                     hook(session)
                 session.flush()
-                session.commit()
+                self._commit(session)
             except BaseException:
                 session.rollback()
                 raise
         for listener in self._listeners:
             listener()
+
+    def _commit(self, session: Session) -> None:
+        try:
+            session.commit()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise MaybeCommitted(self._reason(error) or GONE) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's operational errors into ours, with a reason that a person can act on."""
+        try:
+            yield
+        except DBAPIError as error:
+            reason = self._reason(error)
+            if reason is None:
+                raise
+            raise DatabaseUnavailable(reason) from error
+
+    def _reason(self, error: DBAPIError) -> str | None:
+        """Why the database can't be used; None where it can, and the statement was wrong."""
+        lowered = str(error.orig).lower()
+        known = next((reason for part, reason in _REASONS.items() if part in lowered), None)
+        if known is not None:
+            return known
+        if error.connection_invalidated:
+            return GONE
+        # SQLite says OperationalError also of a wrong statement, PostgreSQL only of what no statement can help.
+        return None if self.is_sqlite or not isinstance(error, OperationalError) else FAILED
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` (from the committing thread) after every commit of this process."""
@@ -142,38 +181,27 @@ def _no_lock() -> Iterator[None]:
     yield
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's operational errors into ours, with a reason that a person can act on."""
-    try:
-        yield
-    except DBAPIError as error:
-        reason = _reason(str(error.orig))
-        if reason is None:
-            raise
-        raise DatabaseUnavailable(reason) from error
-
-
+GONE, FAILED = "database server went away", "database server reports an error"
 _REASONS = {
     "database is locked": "database is locked",
     "readonly database": "database is read-only",
     "database or disk is full": "disk is full",
-    "disk I/O error": "disk error",
+    "disk i/o error": "disk error",
     "unable to open database file": "database file cannot be opened",
     "no space left on device": "disk is full",
     "could not extend file": "disk is full",
     "connection refused": "database server does not answer",
     "connection failed": "database server does not answer",
-    "server closed the connection": "database server went away",
-    "terminating connection": "database server went away",
+    "server closed the connection": GONE,
+    "terminating connection": GONE,
     "deadlock detected": "database is busy",
+    "could not serialize": "database is busy",
     "read-only transaction": "database is read-only",
 }
+"""What the drivers say, in part and in small letters, and what we make of it."""
 
-
-def _reason(message: str) -> str | None:
-    lowered = message.lower()
-    return next((reason for part, reason in _REASONS.items() if part.lower() in lowered), None)
+REASONS = frozenset({*_REASONS.values(), FAILED})
+"""All that ``DatabaseUnavailable`` can say."""
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from node.db import DatabaseUnavailable
+from node.db import DatabaseUnavailable, MaybeCommitted
 from node.i18n import N_, Language, negotiate, translate
 from node.invalid import Invalid
 from node.problems import MEDIA_TYPE, Member, Problem
@@ -89,18 +89,27 @@ DATABASE_REASONS = (
     N_("database file cannot be opened"),
     N_("database server does not answer"),
     N_("database server went away"),
+    N_("database server reports an error"),
+    N_("database is busy"),
     N_("too many requests wait for the database"),
 )
 """What ``DatabaseUnavailable`` says (``node.db``), for the catalog; the last is the connection pool's."""
 
 
-class _Unavailable(Problem):
-    """503: the database can't be used now."""
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            503, N_("database-unavailable"), N_("The database can't be used now: {reason}."), reason=reason
-        )
+
+class _Unavailable(Problem):
+    """503: the database can't be used now. Who wanted to write is told first what became of it."""
+
+    def __init__(self, reason: str, method: str, *, maybe: bool = False) -> None:
+        if method in _READING:
+            detail = N_("The database can't be used now: {reason}.")
+        elif maybe:
+            detail = N_("Perhaps saved, perhaps not: {reason}. Look first, and send it again if it is missing.")
+        else:
+            detail = N_("Not saved: {reason}. Nothing was changed; try again later.")
+        super().__init__(503, N_("database-unavailable"), detail, reason=reason)
         self.reason = reason
 
     def document(self, language: Language) -> dict[str, Member]:
@@ -109,17 +118,17 @@ class _Unavailable(Problem):
         return {**super().document(language), "detail": detail}
 
 
-def _as_problem(error: Exception) -> Problem | None:
-    """What to tell about this error; None if no one foresaw it."""
+def _as_problem(error: Exception, method: str) -> Problem | None:
+    """What to tell about this error to a request of this method; None if no one foresaw it."""
     match error:
         case Problem():
             return error
         case RequestValidationError():
             return Invalid(error.errors())
         case DatabaseUnavailable():
-            return _Unavailable(str(error))
+            return _Unavailable(str(error), method, maybe=isinstance(error, MaybeCommitted))
         case PoolTimeoutError():
-            return _Unavailable(DATABASE_REASONS[-1])
+            return _Unavailable(DATABASE_REASONS[-1], method)
         case HTTPException(status_code=400) if isinstance(error.__cause__, ValueError | RecursionError):
             return Problem(422, "invalid", N_("The request body cannot be read."))  # not UTF-8, or nested too deep
         case HTTPException(status_code=413):
@@ -147,7 +156,7 @@ class _Edge:
 
     async def handle(self, request: Request, error: Exception) -> Response:
         """Starlette's exception handler for the errors that ``_as_problem`` knows."""
-        problem = _as_problem(error)
+        problem = _as_problem(error, request.method)
         assert problem is not None
         if problem.status >= 500:  # noqa: PLR2004 - server errors
             _log.error("unavailable", path=request.url.path, method=request.method, problem=problem.type)
@@ -231,7 +240,7 @@ class _LastResort:
             await self._app(scope, receive, watched)
         except Exception as error:
             request = Request(scope)
-            problem = _as_problem(error)
+            problem = _as_problem(error, request.method)
             if problem is None:
                 _log.error("unexpected", path=request.url.path, method=request.method, **_place(error))
                 problem = Problem(500, N_("internal"), N_("Something went wrong here; it has been logged."))

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from node import errors_http
-from node.db import Database, DatabaseUnavailable
+from node.db import REASONS, Database, DatabaseUnavailable, MaybeCommitted
 from node.errors_http import MAX_BODY_BYTES
 from node.i18n import N_, Language, translate
 from node.problems import Problem
@@ -68,9 +68,9 @@ def new_app() -> FastAPI:
 
         return StreamingResponse(pieces())
 
-    @app.get("/api/v1/down/{reason}")
-    def down(reason: str) -> None:
-        raise DatabaseUnavailable(reason)
+    @app.api_route("/api/v1/database/{how}/{reason}", methods=["GET", "POST"])
+    def down(how: str, reason: str) -> None:
+        raise {"down": DatabaseUnavailable, "torn": MaybeCommitted}[how](reason)
 
     @app.get("/api/v1/crowded")
     def crowded() -> None:
@@ -246,12 +246,32 @@ def test_a_longer_body_of_unknown_length_is_413_too(client: TestClient, path: st
 
 
 def test_a_database_that_is_away_is_503_with_reason_and_time(client: TestClient) -> None:
-    answer = client.get("/api/v1/down/database is locked")
+    answer = client.get("/api/v1/database/down/database is locked")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
     problem = answer.json()
     assert (problem["type"], problem["reason"]) == ("database-unavailable", "database is locked")
     assert problem["detail"] == "The database can't be used now: database is locked."
+
+
+@pytest.mark.parametrize(
+    ("language", "path", "told"),
+    [
+        ("en", "down", "Not saved: disk is full. Nothing was changed; try again later."),
+        ("zh-CN", "down", "未保存：磁盘已满。没有任何改动，请稍后再试。"),
+        ("en", "torn", "Perhaps saved, perhaps not: disk is full. Look first, and send it again if it is missing."),
+    ],
+)
+def test_who_wanted_to_write_is_told_whether_it_was_saved(
+    client: TestClient, language: str, path: str, told: str
+) -> None:
+    answer = client.post(f"/api/v1/database/{path}/disk is full", headers={"Accept-Language": language})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["detail"] == told
+
+
+def test_every_reason_of_the_database_has_words() -> None:
+    assert set(errors_http.DATABASE_REASONS) >= REASONS
 
 
 def test_an_exhausted_pool_is_503_too(client: TestClient) -> None:

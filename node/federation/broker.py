@@ -15,8 +15,8 @@ configuration, as after a change of port.
 
 Failing. The end of the process is waited for, not polled. The first restart follows after 0.1 s, later ones
 in a row after up to 5 s. It is made from ``nats.conf`` as it stands, for the command line may have put a
-newer one in place; if somebody deleted it, it is written again. A full disk is one more reason to wait. If the port is taken or the program is missing, `start` says so, and the center works on
-without children.
+newer one in place; if somebody deleted it, it is written again. A full disk is one more reason to wait. If
+the port is taken or the program is missing, `start` says so, and the center works on without children.
 """
 
 import asyncio

@@ -1,0 +1,69 @@
+"""What the database says when it can't be used, on both databases."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from node.db import Database, DatabaseUnavailable, MaybeCommitted, before_commit
+from tests.conftest import PostgresServer
+
+
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> Iterator[Database]:
+    """A database that is a process of its own; a file is in ours, and nothing can part them."""
+    name = postgres_server.create_database()
+    database = Database(postgres_server.url(name))
+    yield database
+    database.dispose()
+    postgres_server.drop_database(name)
+
+
+def hang_up(database: Database, session: Session) -> None:
+    """The server ends the session's connection, as when it is killed."""
+    pid = session.scalar(text("SELECT pg_backend_pid()"))
+    with database.engine.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
+def create_and_hang_up(server: Database, *, in_commit: bool) -> None:
+    """A unit of work whose server goes away."""
+    with server.write() as session:
+        session.execute(text("CREATE TABLE written (n INTEGER)"))
+        if in_commit:
+            before_commit(session, "hang up", lambda session: hang_up(server, session))
+        else:
+            hang_up(server, session)
+            session.execute(text("SELECT 1"))
+
+
+def run(database: Database, *statements: str) -> None:
+    """A unit of work."""
+    with database.write() as session:
+        for statement in statements:
+            session.execute(text(statement))
+
+
+def test_a_commit_whose_answer_never_came_is_not_called_unsaved(server: Database) -> None:
+    with pytest.raises(MaybeCommitted, match="database server went away"):
+        create_and_hang_up(server, in_commit=True)
+
+
+def test_a_connection_that_breaks_before_the_commit_has_written_nothing(server: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match="database server went away") as failure:
+        create_and_hang_up(server, in_commit=False)
+    assert type(failure.value) is DatabaseUnavailable
+    with server.read() as session:
+        assert session.scalar(text("SELECT to_regclass('written')")) is None, "and a server that is back is used again"
+
+
+def test_whatever_else_the_server_complains_of_is_its_trouble(server: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match="reports an error"):
+        run(server, "SET LOCAL statement_timeout = 1", "SELECT pg_sleep(1)")
+
+
+def test_a_wrong_statement_is_no_trouble_of_the_database(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        run(database, "SELECT * FROM nowhere")
