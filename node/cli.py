@@ -186,6 +186,34 @@ def revoke(
     run_revoke(directory, code, reason=reason, sure=yes)
 
 
+@app.command(
+    help=_(
+        N_(
+            "Merge a center into another one, or give it a new code: its cases go over, its code answers with the "
+            "successor. Run it at a center above both, while all run; again, it tells how far that has come."
+        )
+    )
+)
+def rehome(
+    old: Annotated[str, typer.Argument(help=_(N_("Division code of the center that ends or moves.")))],
+    new: Annotated[str | None, typer.Argument(help=_(N_("Division code of the center that takes its place.")))] = None,
+    directory: Directory = HERE,
+    under: Annotated[
+        str | None, typer.Option(help=_(N_("Move it under this parent instead; it keeps its code and its cases.")))
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=_(N_("Do not ask.")))] = False,
+    as_json: Json = False,
+) -> None:
+    from node.commands.rehoming import run_merge, run_move
+
+    if (new is None) == (under is None):
+        raise typer.BadParameter(_(N_("Name the center that takes its place, or its new parent with --under.")))
+    if under is not None:
+        run_move(directory, old, under, sure=yes, as_json=as_json)
+    elif new is not None:
+        run_merge(directory, old, new, sure=yes, as_json=as_json)
+
+
 @app.command(help=_(N_("Make a center of a join file in an empty directory.")))
 def join(
     file: Annotated[Path, typer.Argument(help=_(N_("The join file that the parent wrote.")))],

@@ -34,7 +34,7 @@ from node.settings import Settings
 from node.status.tables import DayCounterRow
 from node.trouble import EnrolmentRefused
 from node.unit import Unit, unit_of
-from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
+from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue, next_version
 from protocol.codes import CODE_PATTERN
 from protocol.keys import to_text
 from protocol.messages import CERTIFICATES_MAX, Certificates, Type
@@ -73,7 +73,7 @@ def enroll(
     url, ca = brokers.children_url(settings), brokers.ca_pem(settings)
     keys = new_keys(center.random_bytes)
     link_seed, link_key = new_user_seed()
-    with _unit(center) as unit:
+    with unit_on_newest(center) as unit:
         _check_free(unit, code, again=again)
         chain = _chain(unit, center.code)
         if len(chain) >= CHAIN_MAX:
@@ -129,25 +129,21 @@ def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
         EnrolmentRefused: it is not our child, or was revoked before.
         DatabaseUnavailable: nothing was done.
     """
-    with _unit(center) as unit:
+    with unit_on_newest(center) as unit:
         link = unit.session.get(LinkRow, code)
         if link is None or link.direction != "down":
             raise EnrolmentRefused(N_("{code} is not a child of this center."), code=code)
         if link.revoked_at is not None:
             raise EnrolmentRefused(N_("{code} was revoked already, on {day}."), code=code, day=link.revoked_at.date())
         link.revoked_at, link.state = unit.now, "offline"
-        claims = unit.tree.claims[code].model_copy(
-            update={"version": _next_version(unit.session, code), "revoked": True, "issued_at": unit.now}
-        )
-        certificate = issue(center.identity.signing, claims)
-        _store(unit, certificate)
+        certificate = certify_anew(unit, code, revoked=True)
         bounced = give_up(unit, code, reason or f"{code} left the federation")
         spread(unit, [certificate])
         return bounced
 
 
 @contextmanager
-def _unit(center: Center) -> Iterator[Unit]:
+def unit_on_newest(center: Center) -> Iterator[Unit]:
     """A unit of work on the newest directory; what memory knows is put right if it fails."""
     with center.database.read() as session:
         center.directory.refresh(session)
@@ -212,6 +208,7 @@ def _next_version(session: Session, code: str) -> int:
 
 
 def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) -> Certificate:
+    before = unit.tree.claims.get(code)
     claims = Claims(
         code=code,
         name=name,
@@ -222,8 +219,19 @@ def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) ->
         version=_next_version(unit.session, code),
         issuer=unit.me,
         issued_at=unit.now,
+        successor=before.successor if before is not None and not before.revoked else None,
     )
     return issue(unit.center.identity.signing, claims)
+
+
+def certify_anew(unit: Unit, code: str, **changes: object) -> Certificate:
+    """Sign and store the next certificate of a center below us, which says what the last one said but for changes."""
+    last = unit.tree.claims[code]
+    version = next_version(last.version, decided=last.issuer != unit.me)
+    told = {"issuer": unit.me, "issued_at": unit.now, "version": version, **changes}
+    certificate = issue(unit.center.identity.signing, last.model_copy(update=told))
+    _store(unit, certificate)
+    return certificate
 
 
 def _store(unit: Unit, certificate: Certificate) -> None:

@@ -35,6 +35,9 @@ class CenterOut(BaseModel):
     parent: CenterCode | None
     children: list[str]
     version: int
+    successor: CenterCode | None
+    """The center that this one was merged into, and that answers for it."""
+    takes_part: bool
 
 
 class ThisCenterOut(CenterOut):
@@ -77,9 +80,9 @@ def center(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_ce
 
 @router.get("/centers")
 def centers(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_center))]) -> list[CenterOut]:
-    """All centers known by certificate that take part."""
+    """All centers known by certificate that take part, and those that were merged, with their successors."""
     tree = here.directory.tree
-    return [_center(here, code) for code in sorted(tree.claims) if tree.known(code)]
+    return [_center(here, code) for code in sorted(tree.claims) if tree.known(code) or tree.retired(code)]
 
 
 def _center(here: Center, code: str) -> CenterOut:
@@ -94,6 +97,8 @@ def _center(here: Center, code: str) -> CenterOut:
         parent=claims.parent,
         children=tree.children(code),
         version=claims.version,
+        successor=tree.heir(code) if tree.retired(code) else None,
+        takes_part=tree.known(code),
     )
 
 

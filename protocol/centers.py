@@ -179,6 +179,7 @@ class Tree:
     def __init__(self, claims: Mapping[str, Claims]) -> None:
         self.claims = dict(claims)
         self._children: dict[str, list[str]] = {}
+        self._merged = any(one.successor is not None for one in self.claims.values())
         for code, one in sorted(self.claims.items()):
             if one.parent is not None and not one.revoked:
                 self._children.setdefault(one.parent, []).append(code)
@@ -189,11 +190,15 @@ class Tree:
 
     def heir(self, code: str) -> str:
         """The center that stands for ``code`` today: itself, or whom it was merged into."""
-        return heir(code, self.claims.get) or code
+        return (heir(code, self.claims.get) or code) if self._merged else code
 
     def retired(self, code: str) -> bool:
         """Whether the center was merged into another one."""
         return self.heir(code) != code
+
+    def merged(self) -> dict[str, str]:
+        """Centers that were merged, and who stands for each today."""
+        return {code: self.heir(code) for code in sorted(self.claims) if self.retired(code)} if self._merged else {}
 
     def active(self, code: str) -> bool:
         """Whether a center of this code takes part and may be given something."""

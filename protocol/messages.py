@@ -117,7 +117,6 @@ class Refusal(Frozen):
     case_id: Token
     epoch: Number
     reason: Annotated[str, Field(max_length=REASON_MAX)]
-    successor: CenterCode | None = None
 
 
 class CaseHeader(Frozen):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from node.access import visible_row
-from node.cases import asking, granting, inputs, log, service, transfers
+from node.cases import asking, granting, inputs, log, service, successors, transfers
 from node.cases.refusals import problem_of, too_large
 from node.cases.tables import RequestRow
 from node.i18n import N_
@@ -64,7 +64,7 @@ def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str
         assert state is not None
         if given.epoch is not None:
             check_epoch(state.custody, given.epoch)
-        return HOLDER[act](unit, state, given, actor)
+        return HOLDER[act](unit, successors.catch_up(unit, state), given, actor)
     if ours:
         raise Refused("holder-cannot-ask", holder=unit.me)
     if act not in ASKED:
@@ -136,6 +136,7 @@ def _assign(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseS
     assert isinstance(given, inputs.AssignInput)
     if given.to == unit.me:
         raise Refused("to-self")
+    successors.check_active(unit, given.to)
     if unit.tree.parent(given.to) != unit.me or not unit.tree.known(given.to):
         raise field_error("to", N_("{to} is no child of this center."), to=given.to)
     if (given.deadline is None) == (given.working_days is None):
@@ -170,6 +171,7 @@ def _handoff(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> Case
 def _must_be_known(unit: Unit, code: str, field: str) -> None:
     if code == unit.me:
         raise Refused("to-self")
+    successors.check_active(unit, code)
     if not unit.tree.known(code):
         raise field_error(field, N_("There is no center {to} in this federation."), to=code)
 

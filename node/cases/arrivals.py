@@ -139,6 +139,10 @@ def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
         return
     if (flight.sender, flight.to, state.epoch) != (message.sender, unit.me, payload.epoch):
         raise BadRecord(f"transfer of case {payload.case_id} is not from {message.sender} to us")
+    if unit.tree.retired(unit.me):
+        heir = unit.tree.heir(unit.me)
+        refuse(unit, payload, message.sender, f"已并入{unit.tree.name(heir)} {heir} / merged into {heir}")
+        return
     if unit.awaiting.of(state, unit.tree):
         log.info("transfer.awaiting", case_id=payload.case_id, epoch=payload.epoch)
         return

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import ColumnElement, select
 
-from node.cases import log, transfers
+from node.cases import log, successors, transfers
 from node.cases.book import Sheet, newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
@@ -130,7 +130,7 @@ def _read(unit: Unit, row: RequestRow) -> CaseRequest:
 def _judge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     try:
         with unit.attempt():
-            _GRANTS[request.kind](unit, state, request)
+            _GRANTS[request.kind](unit, successors.catch_up(unit, state), request)
     except Refused as refused:
         _settle(unit, request, RequestState.REFUSED, refused.reason)
     except BodyTooLarge:

@@ -4,7 +4,7 @@ from node.cases.book import Sheet, header_of
 from node.cases.inviting import tell_invited
 from node.unit import Unit
 from protocol.case import CaseState, next_epoch
-from protocol.entries import Body, Entry, EntryHead, Kind, write_entry
+from protocol.entries import Body, Entry, EntryHead, Joined, Kind, Replaced, write_entry
 from protocol.errors import Refused
 from protocol.keys import digest, to_text
 from protocol.messages import ENTRIES_MAX_BYTES, Entries, Type
@@ -68,12 +68,21 @@ def tell(unit: Unit, before: CaseState | None, after: CaseState, entry: Entry, *
 
 def tell_followers(unit: Unit, state: CaseState, entry: Entry, *, but: str | None = None) -> None:
     """Send an entry to every full follower; one that has just joined gets the whole log."""
-    joined = getattr(entry.body, "center", None) if entry.head.kind == Kind.JOINED else None
+    joined = _who_joined(entry.body)
     for follower in state.followers:
         if follower in {unit.me, but}:
             continue
         records = unit.book.records(state.id) if follower == joined else [entry.record]
         send_records(unit, state.id, records, follower)
+
+
+def _who_joined(body: Body) -> str | None:
+    """Who follows the case from this entry on."""
+    match body:
+        case Joined(center=code) | Replaced(successor=code):
+            return code
+        case _:
+            return None
 
 
 def send_records(

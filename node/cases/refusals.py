@@ -31,6 +31,11 @@ _TOLD: dict[str, tuple[int, str, str]] = {
         N_("unreachable"),
         N_("{center} can't be reached: it takes no part in the federation any more."),
     ),
+    "retired": (
+        409,
+        N_("retired"),
+        N_("{center} was merged into {successor}; turn to that center."),
+    ),
     "to-self": (422, "invalid", N_("A case can't be given to the center that holds it.")),
     "not-the-sender": (409, N_("not-the-sender"), N_("Only {expected} can get the case back.")),
     "stale-agreement": (409, N_("stale-agreement"), N_("This is not the present agreement (entry {agreement_seq}).")),

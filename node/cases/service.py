@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from node.cases import log, transfers
 from node.cases.asking import check_named_epoch
 from node.cases.book import newest_header
-from node.cases.refusals import too_large
+from node.cases.refusals import problem_of, too_large
 from node.cases.tables import NumberRow
 from node.clock import LOCAL_ZONE
 from node.unit import Unit
@@ -41,8 +41,10 @@ def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
     """Enter a matter (登记): it gets an identity, a number, and its first entry.
 
     Raises:
-        Problem: 422 where all its texts together are too large.
+        Problem: 409 where this center was merged, 422 where all its texts together are too large.
     """
+    if unit.tree.retired(unit.me):
+        raise problem_of(Refused("retired", center=unit.me, successor=unit.tree.heir(unit.me)))
     year = unit.now.astimezone(LOCAL_ZONE).year
     running = _next_number(unit, year)
     body = e.Registered(
@@ -85,9 +87,9 @@ def escalate(unit: Unit, state: CaseState, reason: str, triggers: frozenset[Trig
     Raises:
         Refused: ``no-parent``, ``escalation-gated`` with what is missing.
     """
-    parent = unit.center.parent
-    if parent is None:
+    if unit.center.parent is None:
         raise Refused("no-parent")
+    parent = unit.tree.heir(unit.center.parent)
     check(state, Kind.ESCALATED, unit.me)
     gate = escalation_gate(unit.center.policy, state, triggers, unit.now)
     if not gate.open:

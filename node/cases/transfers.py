@@ -9,14 +9,14 @@ earlier holder may still be on another way, or the destination's database may be
 import structlog
 from sqlalchemy import select
 
-from node.cases import log
+from node.cases import log, successors
 from node.cases.tables import TombstoneRow
 from node.cases.working_days import add_working_days
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from node.unit import Unit
 from protocol.case import CaseState
 from protocol.custody import POPPING, restored_deadline
-from protocol.entries import Delivered, Kind, Recalled, Transfer, WithReason
+from protocol.entries import Bounced, Delivered, Kind, Recalled, Transfer
 from protocol.errors import Refused
 from protocol.link import StopReason
 from protocol.messages import Message, TransferNotice, Type, Void, source_of, write_message
@@ -28,9 +28,10 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     """Give a case away: append the transfer, send the log and the notice to the destination, then tell the others.
 
     Raises:
-        Refused: a rule forbids it, the destination can't be reached, or custody is frozen here.
+        Refused: a rule forbids it, the destination was merged or can't be reached, or custody is frozen here.
     """
     check_not_frozen(unit)
+    successors.check_active(unit, body.to)
     if not unit.outbox.reachable(body.to):
         raise Refused("unreachable", center=body.to)
     before = unit.book.state(case_id)
@@ -78,7 +79,8 @@ def deliver(unit: Unit, state: CaseState) -> CaseState:
             deadline = add_working_days(unit.now, custody.working_days)
         if deadline is not None and custody.not_after is not None:
             deadline = min(deadline, custody.not_after)
-    return log.write(unit, state.id, Kind.DELIVERED, Delivered(deadline=deadline), log.SYSTEM)
+    held = log.write(unit, state.id, Kind.DELIVERED, Delivered(deadline=deadline), log.SYSTEM)
+    return successors.catch_up(unit, held)
 
 
 def bounce(unit: Unit, case_id: str, epoch: int, reason: str) -> CaseState | None:
@@ -90,7 +92,9 @@ def bounce(unit: Unit, case_id: str, epoch: int, reason: str) -> CaseState | Non
     if flight is None or flight.sender != unit.me or unit.awaiting.of(state, unit.tree):
         return None  # a transfer whose outcome others may know goes out again when they have told: ``repeat``
     logger.warning("transfer.bounced", case_id=case_id, epoch=epoch, reason=reason)
-    return log.write(unit, case_id, Kind.BOUNCED, WithReason(reason=reason or "-"), log.SYSTEM)
+    successor = unit.tree.heir(flight.to) if unit.tree.retired(flight.to) else None
+    bounced = Bounced(reason=reason or "-", successor=successor)
+    return log.write(unit, case_id, Kind.BOUNCED, bounced, log.SYSTEM)
 
 
 def bury(unit: Unit, case_id: str, epoch: int, reason: str) -> None:

@@ -11,6 +11,7 @@ from node.cases import arrivals, log, recovery, reseed
 from node.cases.tables import CaseRow
 from node.federation import inbox
 from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
+from node.rehoming import work
 from node.status.descendants import tell_days as send_days
 from node.status.tables import DayCounterRow
 from node.unit import unit_of
@@ -29,6 +30,7 @@ def run(center: "Center") -> None:
     recovery.go_on(center)
     while reseed.go_on(center):
         pass
+    work.go_on(center)
     tell_overdue(center)
     purge_views(center)
     purge_old(center)

@@ -17,6 +17,7 @@ from node.db import DatabaseUnavailable
 from node.federation import chores, lanes
 from node.federation.link_runner import LinkRunner
 from node.federation.transport import Transport, TransportDown
+from node.rehoming import work
 from node.status.reporting import Reporter
 from protocol.errors import RemoteError
 from protocol.link import State
@@ -87,6 +88,7 @@ class Federation:
             self._tick_loop,
             self._status_loop,
             self._chores_loop,
+            self._changes_loop,
             self._probe_loop,
         ):
             self._tasks.append(self._loop.create_task(loop()))
@@ -262,6 +264,17 @@ class Federation:
             except DatabaseUnavailable as error:
                 log.error("chores.database", reason=str(error))
             await asyncio.sleep(CHORES_S)
+
+    async def _changes_loop(self) -> None:
+        """When centers change, do our part within a second or two, and go on until nothing is left to do."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            if not work.is_due(self.center):
+                continue
+            try:
+                await self._in_thread(lambda: work.go_on(self.center))
+            except DatabaseUnavailable as error:
+                log.error("changes.database", reason=str(error))
 
     async def _probe_loop(self) -> None:
         """A wire that says it is up but does not answer (half-open socket) is thrown away."""

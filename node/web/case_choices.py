@@ -39,7 +39,7 @@ def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str
     tree = center.directory.tree
     match action.action:
         case Action.assign:
-            return tree.children(center.code)
+            return [code for code in tree.children(center.code) if tree.active(code)]
         case Action.lead_order:
             state = case.state
             if state is None:
@@ -47,7 +47,7 @@ def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str
             return [code for code in (state.holder, *state.accepted_partners) if code is not None]
         case _:
             level = tree.level(center.code)
-            peers = [code for code in tree.claims if tree.known(code) and tree.level(code) == level]
+            peers = [code for code in tree.claims if tree.active(code) and tree.level(code) == level]
             parent = tree.parent(center.code)
             return sorted(
                 (code for code in peers if code != center.code), key=lambda code: (tree.parent(code) != parent, code)

@@ -254,6 +254,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_reseeds")),
     )
     op.create_table(
+        "successions",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("successor", sa.String(), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("code", "successor", name=op.f("pk_successions")),
+    )
+    op.create_table(
         "tombstones",
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -306,6 +313,7 @@ def downgrade() -> None:
     op.drop_table("tokens")
     op.drop_table("users")
     op.drop_table("tombstones")
+    op.drop_table("successions")
     op.drop_table("reseeds")
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_requests_case_id"))
