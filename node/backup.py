@@ -1,11 +1,12 @@
 """A backup: one file with everything of a center, and the way back.
 
-It is a compressed tar of mode 600 with the database as it was at one instant (SQLite's online backup, so the center may
-run), settings, keys, certificates, the broker's keys, and a manifest with a digest of each. It is written beside its
-place, read back and verified, and only then given its name.
+It is a tar of mode 600 with a manifest, settings, keys, certificates, the broker's keys, and all rows of the database
+as they were at one instant (``node.dump``), so the center may run meanwhile. The form is the same for SQLite and
+PostgreSQL, and a backup of one can be restored into the other. It is written beside its place, read back and verified,
+and only then given its name.
 
-What a center did after its backup is not in it. Its neighbours notice that when it comes back, and stop the link, so
-that nothing is overwritten.
+Restoring (``node.restoring``) gives back the database row for row, with its incarnation. What the center did after its
+backup is not in it; its neighbours notice that by the positions that HELLO compares.
 """
 
 import errno
@@ -13,35 +14,36 @@ import hashlib
 import io
 import os
 import shutil
-import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.engine import make_url
 
 from node import migrations
 from node.center import Center
+from node.dump import BadDump, Reader, Sums, snapshot, write_dump
 from node.federation.private_file import write_private
 from node.i18n import N_
-from node.opening import open_center
-from node.running import only_one
-from node.settings import DATABASE_FILE, FILE, Settings, load_settings
-from node.trouble import DatabaseTrouble, SchemaTooNew, Trouble
+from node.identity import KEYS_FILE, load_keys
+from node.opening import CHAIN_FILE, load_chain
+from node.settings import FILE, Settings, load_settings
+from node.trouble import SchemaTooNew, Trouble
 from node.version import VERSION
+from protocol.errors import BadRecord
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+DUMP = "database.jsonl.zst"
 KEPT = (
     FILE,
-    "keys.json",
+    KEYS_FILE,
     "link.seed",
-    "chain.json",
+    CHAIN_FILE,
     "parent-ca.pem",
+    "backup.key",
     "broker/hub.seed",
     "broker/ca.pem",
     "broker/ca.key",
@@ -67,6 +69,7 @@ class Manifest(BaseModel):
         software: version that wrote it.
         made_at: when.
         files: SHA-256 of every file in it.
+        tables: rows and digest of every table.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +82,12 @@ class Manifest(BaseModel):
     software: str
     made_at: datetime
     files: Annotated[dict[str, str], Field(min_length=2)]
+    tables: Sums
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables.values())
 
 
 def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
@@ -86,7 +95,7 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
 
     Raises:
         BackupTrouble: the file exists or can't be written, or what was written does not verify.
-        DatabaseTrouble: the database is PostgreSQL, which has better tools of its own.
+        DatabaseUnavailable: the database can't be read.
     """
     if file.exists():
         raise BackupTrouble(N_("{file} exists; a backup never writes over another."), file=str(file))
@@ -94,24 +103,11 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
         raise BackupTrouble(N_("{file} can't be written: {reason}"), file=str(file), reason=os.strerror(errno.ENOENT))
     unfinished = file.with_name(f".{file.name}.new")
     try:
-        with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
-            copy = Path(folder) / DATABASE_FILE
-            _copy(_sqlite_file(settings), copy)
-            contents = {name: settings.data_dir / name for name in KEPT if (settings.data_dir / name).exists()}
-            contents[DATABASE_FILE] = copy
-            manifest = Manifest(
-                code=center.code,
-                name=center.name,
-                incarnation=center.identity.incarnation,
-                schema_version=migrations.current(center.database) or "",
-                software=VERSION,
-                made_at=center.clock.now(),
-                files={name: _digest(path) for name, path in contents.items()},
-            )
-            _pack(unfinished, manifest, contents)
+        manifest = _write(center, settings, unfinished)
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
             unpack(unfinished, Path(folder))
         unfinished.replace(file)
+        _sync_folder(file.absolute().parent)
     except OSError as error:
         raise BackupTrouble(
             N_("{file} can't be written: {reason}"), file=str(file), reason=error.strerror or str(error)
@@ -121,78 +117,39 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
     return manifest
 
 
-def restore(file: Path, directory: Path, *, in_place: bool = False) -> tuple[Manifest, Path | None]:
-    """Put a center back as it was.
-
-    Args:
-        file: the backup.
-        directory: an empty one, or with ``in_place`` the center's own.
-        in_place: move what is there aside, and put the backup in its place; the center must not run.
-
-    Returns:
-        What was restored, and where the former files are.
-
-    Raises:
-        BackupTrouble: the file is no backup, is damaged, or the directory is not as it must be.
-        AlreadyRunning: the center runs.
-        SchemaTooNew: a newer Liandong wrote it.
-        Trouble: what was restored can't be opened.
-    """
-    if directory.exists() and any(directory.iterdir()) and not in_place:
-        raise BackupTrouble(
-            N_("{directory} is not empty. To put the center in it back, use --in-place."), directory=str(directory)
+def _write(center: Center, settings: Settings, file: Path) -> Manifest:
+    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
+        dump = Path(folder) / DUMP
+        write_private(dump, b"")
+        with dump.open("wb") as out, center.database.read() as session:
+            snapshot(session)
+            made_at = center.clock.now()
+            tables = write_dump(session, migrations.all_tables().metadata, out)
+        contents = {name: settings.data_dir / name for name in KEPT if (settings.data_dir / name).exists()}
+        contents[DUMP] = dump
+        manifest = Manifest(
+            code=center.code,
+            name=center.name,
+            incarnation=center.identity.incarnation,
+            schema_version=migrations.current(center.database) or "",
+            software=VERSION,
+            made_at=made_at,
+            files={name: _digest(path) for name, path in contents.items()},
+            tables=tables,
         )
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with only_one(directory), tempfile.TemporaryDirectory(dir=directory, prefix=".restore-") as folder:
-        unpacked = Path(folder)
-        manifest = unpack(file, unpacked)
-        known = load_settings(directory, environment=False).code if (directory / FILE).exists() else manifest.code
-        if known != manifest.code:
-            raise BackupTrouble(
-                N_("{file} is a backup of {other}; {directory} holds {code}."),
-                file=str(file),
-                other=manifest.code,
-                directory=str(directory),
-                code=known,
-            )
-        _sqlite_file(load_settings(unpacked, environment=False))
-        aside = _move_aside(directory, manifest)
-        for name in manifest.files:
-            (directory / name).parent.mkdir(mode=0o700, exist_ok=True)
-            (unpacked / name).replace(directory / name)
-        open_center(load_settings(directory, environment=False)).database.dispose()
-    return manifest, aside
+        _pack(file, manifest, contents)
+    return manifest
 
 
 def unpack(file: Path, directory: Path) -> Manifest:
-    """Unpack a backup and verify every file of it, the database page by page.
+    """Unpack a backup and verify all of it: every file, every row, and that its parts belong together.
 
     Raises:
         BackupTrouble: it is none, or it is damaged.
         SchemaTooNew: a newer Liandong wrote it.
     """
     try:
-        with tarfile.open(file, "r:gz") as tar:
-            first = tar.next()
-            if first is None or first.name != MANIFEST or first.size > MANIFEST_MAX:
-                raise BackupTrouble(N_("{file} is no backup of a center."), file=str(file))
-            manifest = Manifest.model_validate_json(_content(tar, first).read())
-            if manifest.format != FORMAT or manifest.schema_version > migrations.head():
-                raise SchemaTooNew(
-                    N_("{file} was written by Liandong {software}; install that version or a newer one."),
-                    file=str(file),
-                    software=manifest.software,
-                )
-            for member in tar:
-                if member is first:
-                    continue
-                if member.name not in (*KEPT, DATABASE_FILE) or not member.isfile():
-                    raise BackupTrouble(N_("{file} is no backup of a center."), file=str(file))
-                target = directory / member.name
-                target.parent.mkdir(exist_ok=True)
-                write_private(target, b"")
-                with target.open("wb") as out:
-                    shutil.copyfileobj(_content(tar, member), out)
+        manifest = _extract(file, directory)
     except OSError as error:
         raise BackupTrouble(
             N_("{file} can't be read: {reason}"), file=str(file), reason=error.strerror or str(error)
@@ -202,59 +159,99 @@ def unpack(file: Path, directory: Path) -> Manifest:
     for name, digest in manifest.files.items():
         if not (directory / name).exists() or _digest(directory / name) != digest:
             raise BackupTrouble(N_("{file} is damaged: {name} is not what was saved."), file=str(file), name=name)
-    _check_whole(directory / DATABASE_FILE, file)
+    _check_rows(file, directory / DUMP, manifest)
+    _check_identity(file, directory, manifest)
     return manifest
 
 
-def _sqlite_file(settings: Settings) -> Path:
-    url = make_url(settings.database_url)
-    if url.get_backend_name() != "sqlite":
-        raise DatabaseTrouble(
-            N_(
-                "The database is PostgreSQL. Back it up with pg_dump, and keep with it these files of "
-                "{directory}: {names}."
-            ),
-            directory=str(settings.data_dir),
-            names=[name for name in KEPT if (settings.data_dir / name).exists()],
-        )
-    assert url.database is not None
-    return Path(url.database)
+def check_backup(file: Path) -> Manifest:
+    """Verify a backup without touching anything else.
+
+    Raises:
+        BackupTrouble: it is none, or it is damaged.
+        SchemaTooNew: a newer Liandong wrote it.
+    """
+    with tempfile.TemporaryDirectory(prefix="liandong-check-") as folder:
+        return unpack(file, Path(folder))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a database as it is at this instant; in WAL mode nobody waits for it."""
-    with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as before,
-        closing(sqlite3.connect(target)) as after,
-    ):
-        before.backup(after)
-        after.execute("PRAGMA journal_mode=DELETE")
+def _extract(file: Path, directory: Path) -> Manifest:
+    with tarfile.open(file, "r:") as tar:
+        first = tar.next()
+        if first is None or first.name != MANIFEST or first.size > MANIFEST_MAX:
+            raise BackupTrouble(N_("{file} is no backup of a center."), file=str(file))
+        manifest = Manifest.model_validate_json(_content(tar, first).read())
+        if manifest.format != FORMAT or manifest.schema_version > migrations.head():
+            raise SchemaTooNew(
+                N_("{file} was written by Liandong {software}; install that version or a newer one."),
+                file=str(file),
+                software=manifest.software,
+            )
+        for member in tar:
+            if member is first:
+                continue
+            if member.name not in (*KEPT, DUMP) or not member.isfile():
+                raise BackupTrouble(N_("{file} is no backup of a center."), file=str(file))
+            target = directory / member.name
+            target.parent.mkdir(exist_ok=True)
+            write_private(target, b"")
+            with target.open("wb") as out:
+                shutil.copyfileobj(_content(tar, member), out)
+        end = tar.offset
+    with file.open("rb") as raw:
+        raw.seek(end)
+        if raw.read().strip(b"\0"):
+            raise tarfile.ReadError("something stands behind the end")
+    return manifest
 
 
-def _check_whole(database: Path, file: Path) -> None:
+def _check_rows(file: Path, dump: Path, manifest: Manifest) -> None:
+    """Every row is as it was written, and the database is the one that the manifest names."""
+    identities: list[tuple[object, ...]] = []
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        said = str(error)
-    if said != "ok":
-        raise BackupTrouble(N_("The database in {file} is damaged: {reason}"), file=str(file), reason=said)
+        with dump.open("rb") as source:
+            reader = Reader(source)
+            for table, rows in reader.tables():
+                kept = [row[:2] for row in rows if table.name == "identity"]
+                identities += kept
+    except BadDump as error:
+        raise BackupTrouble(
+            N_("The database in {file} is damaged: {reason}"), file=str(file), reason=str(error)
+        ) from error
+    if reader.sums != manifest.tables:
+        raise BackupTrouble(N_("{file} is damaged: {name} is not what was saved."), file=str(file), name=DUMP)
+    if identities != [(manifest.code, manifest.incarnation)]:
+        raise BackupTrouble(N_("{file} is damaged: {name} is not what was saved."), file=str(file), name="identity")
+
+
+def _check_identity(file: Path, directory: Path, manifest: Manifest) -> None:
+    """Settings, keys and certificate are those of the center that the manifest names."""
+    settings = load_settings(directory, environment=False)
+    try:
+        keys, claims = load_keys(directory), load_chain(directory)[0].parse()
+    except (OSError, ValueError, BadRecord) as error:
+        raise BackupTrouble(N_("{file} is no backup of a center, or it is damaged."), file=str(file)) from error
+    if {settings.code, claims.code} != {manifest.code} or keys.signing.public != claims.signing_key:
+        raise BackupTrouble(N_("The keys in {file} are not those of {code}."), file=str(file), code=manifest.code)
 
 
 def _pack(file: Path, manifest: Manifest, contents: dict[str, Path]) -> None:
     write_private(file, b"")
-    with file.open("wb") as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as tar:
-        text = manifest.model_dump_json(indent=1).encode()
-        head = tarfile.TarInfo(MANIFEST)
-        head.size, head.mode, head.mtime = len(text), 0o600, int(manifest.made_at.timestamp())
-        tar.addfile(head, io.BytesIO(text))
-        for name, path in contents.items():
-            with path.open("rb") as content:
-                info = tar.gettarinfo(arcname=name, fileobj=content)
-                info.uid = info.gid = 0
-                info.uname = info.gname = ""
-                info.mode = 0o600
-                tar.addfile(info, content)
+    with file.open("wb") as raw:
+        with tarfile.open(fileobj=raw, mode="w") as tar:
+            text = manifest.model_dump_json(indent=1).encode()
+            head = tarfile.TarInfo(MANIFEST)
+            head.size, head.mode, head.mtime = len(text), 0o600, int(manifest.made_at.timestamp())
+            tar.addfile(head, io.BytesIO(text))
+            for name, path in contents.items():
+                with path.open("rb") as content:
+                    info = tar.gettarinfo(arcname=name, fileobj=content)
+                    info.uid = info.gid = 0
+                    info.uname = info.gname = ""
+                    info.mode = 0o600
+                    tar.addfile(info, content)
+        raw.flush()
+        os.fsync(raw.fileno())
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -263,17 +260,13 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     return content
 
 
-def _move_aside(directory: Path, manifest: Manifest) -> Path | None:
-    """Move what makes the center in this directory out of the way; nothing is deleted."""
-    names = [*KEPT, *(f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm"))]
-    present = [name for name in names if (directory / name).exists()]
-    if not present:
-        return None
-    aside = Path(tempfile.mkdtemp(dir=directory, prefix=f"before-restore-{manifest.made_at:%Y%m%d}-"))
-    for name in present:
-        (aside / name).parent.mkdir(exist_ok=True)
-        (directory / name).replace(aside / name)
-    return aside
+def _sync_folder(folder: Path) -> None:
+    """Make a new name last through a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _digest(path: Path) -> str:

@@ -279,10 +279,20 @@ def restore(
     in_place: Annotated[
         bool, typer.Option("--in-place", help=_(N_("Move what is there aside; the center must not run.")))
     ] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help=_(N_("Restore into this database instead: sqlite:///file or postgresql+psycopg://..."))),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help=_(N_("Only verify the file; nothing is restored or changed.")))
+    ] = False,
 ) -> None:
-    from node.commands.saving import run_restore
+    from node.commands.saving import run_check, run_restore
 
-    run_restore(file, directory, in_place=in_place)
+    if check:
+        run_check(file)
+    else:
+        run_restore(file, directory, in_place=in_place, database_url=database_url)
 
 
 @app.command(help=_(N_("Check database, schema, clock, broker, links and disk, and say what to do.")))

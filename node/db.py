@@ -8,7 +8,9 @@ this process in front of it, which is fair where SQLite's own busy loop is not. 
 things (a case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +25,9 @@ from sqlalchemy.types import TypeDecorator
 
 SQLITE_BUSY_MS = 10_000
 """How long a writer waits for another process (the command line) before it says that the database is locked."""
+
+SQLITE_TRY_AGAIN_S = 0.02
+"""Pause between two attempts where SQLite does not wait by itself."""
 
 SQLITE_CACHE_KIB = 8_000
 """Page cache of one connection; old PCs have little memory."""
@@ -218,10 +223,10 @@ def _sqlite_engine(url: str) -> Engine:
     def configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own object
         connection.isolation_level = None  # we say BEGIN ourselves
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+        _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
         cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
         cursor.close()
 
@@ -231,6 +236,20 @@ def _sqlite_engine(url: str) -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
+
+
+def _write_ahead(cursor: Any) -> None:  # noqa: ANN401 - the driver's own object
+    """Switch a new file to WAL. SQLite does not wait by itself here for another process that does the same."""
+    deadline = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(SQLITE_TRY_AGAIN_S)
+        else:
+            return
 
 
 def _postgres_engine(url: str) -> Engine:

@@ -53,9 +53,12 @@ class Family:
         self._directory = directory
         self._stack = stack
 
-    def root(self, code: str = COUNTY, *, broker: Broker | None = None, port: int = 8100) -> Made:
+    def root(
+        self, code: str = COUNTY, *, broker: Broker | None = None, port: int = 8100, database_url: str | None = None
+    ) -> Made:
         """A root; its broker is only named, not started."""
-        settings = init_root(self._directory / code, code, broker=broker, port=port, environment=False)
+        directory = self._directory / code
+        settings = init_root(directory, code, broker=broker, port=port, database_url=database_url, environment=False)
         return self._opened(settings)
 
     def child(self, parent: Made, code: str, *, broker: Broker | None = None, port: int = 8100) -> Made:

@@ -1,23 +1,30 @@
 """Backups: written while the center runs, verified before they count, put back with checks."""
 
+import hashlib
+import io
+import json
+import resource
 import sqlite3
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import zstandard
 from sqlalchemy import text
 
 from node import migrations
-from node.backup import BackupTrouble, restore, unpack, write_backup
+from node.backup import DUMP, BackupTrouble, check_backup, unpack, write_backup
 from node.cases import service
+from node.db import DatabaseUnavailable
 from node.opening import open_center
+from node.restoring import restore
 from node.running import AlreadyRunning, only_one
 from node.settings import load_settings
-from node.trouble import DatabaseTrouble, SchemaTooNew
+from node.trouble import SchemaTooNew
 from node.unit import unit_of
 from protocol.codes import Category
 from protocol.entries import Party
@@ -60,10 +67,11 @@ def backup(made: Made, file: Path) -> Path:
 def test_what_is_restored_is_the_center_as_it_was(people: Family, root: Made, tmp_path: Path) -> None:
     child = people.child(root, TOWNSHIP)
     register(child)
-    file = backup(child, tmp_path / "b.tar.gz")
+    file = backup(child, tmp_path / "b.tar")
     register(child, "后来的")
-    manifest, aside = restore(file, tmp_path / "new")
-    assert aside is None
+    restored = restore(file, tmp_path / "new")
+    manifest = restored.manifest
+    assert restored.aside is None
     assert (manifest.code, manifest.name) == (TOWNSHIP, "沙龙镇")
     assert titles(tmp_path / "new") == ["排水沟纠纷"]
     center = open_center(load_settings(tmp_path / "new", environment=False))
@@ -75,7 +83,7 @@ def test_what_is_restored_is_the_center_as_it_was(people: Family, root: Made, tm
 
 
 def test_a_backup_is_private(root: Made, tmp_path: Path) -> None:
-    assert stat.S_IMODE(backup(root, tmp_path / "b.tar.gz").stat().st_mode) == 0o600
+    assert stat.S_IMODE(backup(root, tmp_path / "b.tar").stat().st_mode) == 0o600
     assert [path.name for path in root.directory.iterdir() if path.name.startswith(".")] == []
 
 
@@ -92,7 +100,7 @@ def test_people_work_on_while_it_is_written(root: Made, tmp_path: Path) -> None:
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        files = [backup(root, tmp_path / f"{number}.tar.gz") for number in range(3)]
+        files = [backup(root, tmp_path / f"{number}.tar") for number in range(3)]
     finally:
         stop.set()
         worker.join()
@@ -105,24 +113,24 @@ def test_people_work_on_while_it_is_written(root: Made, tmp_path: Path) -> None:
 
 
 def test_a_backup_never_writes_over_another(root: Made, tmp_path: Path) -> None:
-    backup(root, tmp_path / "b.tar.gz")
+    backup(root, tmp_path / "b.tar")
     with pytest.raises(BackupTrouble, match="exists"):
-        backup(root, tmp_path / "b.tar.gz")
+        backup(root, tmp_path / "b.tar")
 
 
 def test_a_place_that_cannot_be_written_is_told(root: Made, tmp_path: Path) -> None:
     with pytest.raises(BackupTrouble, match="can't be written"):
-        backup(root, tmp_path / "nowhere" / "b.tar.gz")
+        backup(root, tmp_path / "nowhere" / "b.tar")
 
 
 def test_in_place_the_former_files_are_kept(root: Made, tmp_path: Path) -> None:
     register(root)
-    file = backup(root, tmp_path / "b.tar.gz")
+    file = backup(root, tmp_path / "b.tar")
     register(root, "后来的")
     root.center.database.dispose()
     with pytest.raises(BackupTrouble, match="--in-place"):
         restore(file, root.directory)
-    _, aside = restore(file, root.directory, in_place=True)
+    aside = restore(file, root.directory, in_place=True).aside
     assert titles(root.directory) == ["排水沟纠纷"]
     assert aside is not None
     with closing(sqlite3.connect(aside / "center.db")) as former:
@@ -130,14 +138,14 @@ def test_in_place_the_former_files_are_kept(root: Made, tmp_path: Path) -> None:
 
 
 def test_nothing_is_put_under_a_running_center(root: Made, tmp_path: Path) -> None:
-    file = backup(root, tmp_path / "b.tar.gz")
+    file = backup(root, tmp_path / "b.tar")
     with only_one(root.directory), pytest.raises(AlreadyRunning):
         restore(file, root.directory, in_place=True)
 
 
 def test_one_center_is_not_put_in_the_place_of_another(people: Family, root: Made, tmp_path: Path) -> None:
     child = people.child(root, TOWNSHIP)
-    file = backup(root, tmp_path / "b.tar.gz")
+    file = backup(root, tmp_path / "b.tar")
     with pytest.raises(BackupTrouble, match=COUNTY):
         restore(file, child.directory, in_place=True)
     assert titles(child.directory) == []
@@ -146,7 +154,7 @@ def test_one_center_is_not_put_in_the_place_of_another(people: Family, root: Mad
 @pytest.mark.parametrize("at", [0.02, 0.5, 0.98])
 def test_a_damaged_backup_is_recognised(root: Made, tmp_path: Path, at: float) -> None:
     register(root)
-    file = backup(root, tmp_path / "b.tar.gz")
+    file = backup(root, tmp_path / "b.tar")
     raw = bytearray(file.read_bytes())
     for position in range(int(len(raw) * at), int(len(raw) * at) + 8):
         raw[position] ^= 0xFF
@@ -158,31 +166,98 @@ def test_a_damaged_backup_is_recognised(root: Made, tmp_path: Path, at: float) -
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 something else"])
 def test_another_file_is_no_backup(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "b.tar.gz").write_bytes(content)
+    (tmp_path / "b.tar").write_bytes(content)
     with pytest.raises(BackupTrouble, match="no backup"):
-        restore(tmp_path / "b.tar.gz", tmp_path / "new")
+        restore(tmp_path / "b.tar", tmp_path / "new")
 
 
 def test_a_backup_names_no_other_files(root: Made, tmp_path: Path) -> None:
-    file = backup(root, tmp_path / "b.tar.gz")
-    with tarfile.open(file) as before, tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as after:
+    file = backup(root, tmp_path / "b.tar")
+    with tarfile.open(file) as before, tarfile.open(tmp_path / "evil.tar", "w") as after:
         for member in before:
             content = before.extractfile(member)
             member.name = "../escaped" if member.name == "keys.json" else member.name
             after.addfile(member, content)
     with pytest.raises(BackupTrouble, match="no backup"):
-        unpack(tmp_path / "evil.tar.gz", tmp_path)
+        unpack(tmp_path / "evil.tar", tmp_path)
     assert not (tmp_path.parent / "escaped").exists()
 
 
 def test_a_backup_of_a_newer_schema_is_refused(root: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = backup(root, tmp_path / "b.tar.gz")
+    file = backup(root, tmp_path / "b.tar")
     monkeypatch.setattr(migrations, "head", lambda: "0000")
     with pytest.raises(SchemaTooNew):
         restore(file, tmp_path / "new")
 
 
-def test_postgresql_has_tools_of_its_own(root: Made, tmp_path: Path) -> None:
-    settings = root.settings.model_copy(update={"database_url": "postgresql+psycopg://u@h/d"})
-    with pytest.raises(DatabaseTrouble, match="pg_dump"):
-        write_backup(root.center, settings, tmp_path / "b.tar.gz")
+def test_a_check_touches_nothing(root: Made, tmp_path: Path) -> None:
+    register(root)
+    file = backup(root, tmp_path / "b.tar")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    manifest = check_backup(file)
+    assert (manifest.code, manifest.incarnation) == (COUNTY, root.center.identity.incarnation)
+    assert manifest.tables["cases"].rows == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_backup_with_the_keys_of_another_center_is_recognised(people: Family, root: Made, tmp_path: Path) -> None:
+    child = people.child(root, TOWNSHIP)
+    (root.directory / "keys.json").write_bytes((child.directory / "keys.json").read_bytes())
+    with pytest.raises(BackupTrouble, match="keys"):
+        backup(root, tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists(), "a backup that does not verify gets no name"
+
+
+def changed_dump(file: Path, change: Callable[[list[bytes]], list[bytes]], target: Path) -> Path:
+    """A backup whose dump was changed, with a manifest that knows it."""
+    with tarfile.open(file) as before, tarfile.open(target, "w") as after:
+        contents = {member.name: content.read() for member in before if (content := before.extractfile(member))}
+        lines = zstandard.ZstdDecompressor().decompressobj().decompress(contents[DUMP]).splitlines(keepends=True)
+        contents[DUMP] = zstandard.ZstdCompressor().compress(b"".join(change(lines)))
+        manifest = json.loads(contents["manifest.json"])
+        manifest["files"][DUMP] = hashlib.sha256(contents[DUMP]).hexdigest()
+        contents["manifest.json"] = json.dumps(manifest).encode()
+        for name, kept in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(kept)
+            after.addfile(info, io.BytesIO(kept))
+    return target
+
+
+DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "the last table does not end": lambda lines: lines[:-1],
+    "the last table is gone": lambda lines: lines[: max(at for at, line in enumerate(lines) if b'"columns"' in line)],
+    "a table comes twice": lambda lines: [*lines, lines[0]],
+    "a row reads otherwise": lambda lines: [line.replace("排水沟".encode(), "下水道".encode()) for line in lines],
+    "a row is missing": lambda lines: [line for line in lines if "排水沟".encode() not in line],
+    "half a line more": lambda lines: [*lines, b"{"],
+    "a row does not parse": lambda lines: [lines[0], b"[1,\n", *lines[1:]],
+    "nothing is left": lambda _lines: [],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_row_that_was_changed_or_is_missing_is_found(root: Made, tmp_path: Path, damage: str) -> None:
+    register(root)
+    file = changed_dump(backup(root, tmp_path / "b.tar"), DAMAGES[damage], tmp_path / "changed.tar")
+    with pytest.raises(BackupTrouble, match="damaged"):
+        check_backup(file)
+    with pytest.raises(BackupTrouble, match="damaged"):
+        restore(file, root.directory, in_place=True)
+    assert titles(root.directory) == ["排水沟纠纷"], "nothing was touched"
+
+
+def test_a_restore_that_finds_no_room_changes_nothing(root: Made, tmp_path: Path) -> None:
+    register(root)
+    file = backup(root, tmp_path / "b.tar")
+    register(root, "后来的")
+    root.center.database.dispose()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))  # an empty database is larger
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            restore(file, root.directory, in_place=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert titles(root.directory) == ["排水沟纠纷", "后来的"]
+    assert [path.name for path in root.directory.iterdir() if "restore" in path.name] == []

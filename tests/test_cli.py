@@ -192,7 +192,7 @@ def test_enroll_again_cuts_the_old_one_off(root: Made, people: Family, tmp_path:
     people.child(root, TOWNSHIP)
     assert run("enroll", TOWNSHIP, "-d", root.directory, "--out", tmp_path / "a.json").exit_code == 7
     done("enroll", TOWNSHIP, "-d", root.directory, "--out", tmp_path / "a.json", "--again")
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["chain"][0]["claims"].count('"version":3') == 1
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["chain"][0]["claims"].count('"version":2') == 1
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The schema: made, kept equal to the tables, migrated when older, refused when newer; on both databases."""
 
+import multiprocessing
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from node import migrations
-from node.db import Database
+from node.db import Database, DatabaseUnavailable
 from node.migrations import all_tables, current, head, migrate
 from node.migrations.running import downgrade
 from node.trouble import DatabaseTrouble, SchemaTooNew
@@ -155,6 +158,33 @@ def test_two_starts_at_once_migrate_once(empty: Database) -> None:
     other.dispose()
     assert done == [False, True]
     assert differences(empty) == []
+
+
+def _open(url: str, together: Barrier, found: "Queue[str]") -> None:
+    """One process that opens a new file just when others do."""
+    together.wait()
+    database = Database(url)
+    try:
+        current(database)
+        with database.write():
+            found.put("opened")
+    except DatabaseUnavailable as error:
+        found.put(str(error))
+
+
+def test_processes_may_open_a_file_that_is_not_there_yet_all_at_once(tmp_path: Path) -> None:
+    """Without waiting for each other, one of a hundred is told that the database is locked."""
+    fork = multiprocessing.get_context("fork")
+    found: Queue[str] = fork.Queue()
+    for attempt in range(12):
+        together = fork.Barrier(4)
+        url = f"sqlite:///{tmp_path / f'{attempt}.db'}"
+        processes = [fork.Process(target=_open, args=(url, together, found)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        assert [found.get(timeout=30) for _ in processes] == ["opened"] * 4
+        for process in processes:
+            process.join()
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(empty: Database) -> None:

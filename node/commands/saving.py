@@ -2,36 +2,67 @@
 
 from pathlib import Path
 
-from node.backup import restore, write_backup
+from node.backup import Manifest, check_backup, write_backup
 from node.clock import LOCAL_ZONE
 from node.commands.opened import opened
-from node.commands.terminal import remark, say
+from node.commands.terminal import language, remark, say
 from node.i18n import N_
+from node.restoring import restore
 
 
 def run_backup(directory: Path, file: Path) -> None:
     """Write a backup and say how large it is."""
     with opened(directory) as (settings, center):
-        write_backup(center, settings, file)
-    say(N_("{file}: {megabytes} MB, verified."), file=str(file), megabytes=f"{file.stat().st_size / 2**20:.1f}")
+        manifest = write_backup(center, settings, file)
+    say(
+        N_("{file}: {rows} rows, {megabytes} MB, verified."),
+        file=str(file),
+        rows=manifest.rows,
+        megabytes=_megabytes(file),
+    )
     remark(N_("It holds this center's secret keys; keep it as safely as the database."))
 
 
-def run_restore(file: Path, directory: Path, *, in_place: bool) -> None:
+def run_check(file: Path) -> None:
+    """Verify a backup and say what is in it."""
+    manifest = check_backup(file)
+    say(
+        N_("{file} is whole: {name} {code} as of {made_at}, {rows} rows, {megabytes} MB, schema {schema}."),
+        file=str(file),
+        name=manifest.name,
+        code=manifest.code,
+        made_at=_local(manifest),
+        rows=manifest.rows,
+        megabytes=_megabytes(file),
+        schema=manifest.schema_version,
+    )
+
+
+def run_restore(file: Path, directory: Path, *, in_place: bool, database_url: str | None) -> None:
     """Put a center back, and say what that means for its neighbours."""
-    manifest, aside = restore(file, directory, in_place=in_place)
-    made_at = manifest.made_at.astimezone(LOCAL_ZONE)
+    restored = restore(file, directory, in_place=in_place, database_url=database_url, language=language())
+    manifest = restored.manifest
     say(
         N_("{name} {code} is as it was at {made_at}."),
         name=manifest.name,
         code=manifest.code,
-        made_at=f"{made_at:%Y-%m-%d %H:%M:%S}",
+        made_at=_local(manifest),
     )
-    if aside is not None:
-        say(N_("What was there before is in {directory}."), directory=str(aside))
+    if restored.aside is not None:
+        say(N_("What was there before is in {directory}."), directory=str(restored.aside))
+    if restored.schema is not None:
+        say(N_("The former tables are in the schema {schema}."), schema=restored.schema)
     remark(
         N_(
             "What the center did since is missing. If that was anything that its neighbours know, its links stop and "
             "say so."
         )
     )
+
+
+def _local(manifest: Manifest) -> str:
+    return f"{manifest.made_at.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M:%S}"
+
+
+def _megabytes(file: Path) -> str:
+    return f"{file.stat().st_size / 2**20:.1f}"

@@ -21,9 +21,9 @@ def config_for(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Run the missing revisions in the transaction of this connection."""
-    command.upgrade(config_for(connection), "head")
+    command.upgrade(config_for(connection), revision)
 
 
 def downgrade(connection: Connection, revision: str) -> None:
