@@ -7,11 +7,12 @@ statement, a validation error quotes its input, and either may be what a party s
 
 import logging
 import logging.config
+import logging.handlers
 import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -27,13 +28,43 @@ QUIET = {"uvicorn": "warning", "nats": "error", "asyncio": "warning", "alembic":
 """Loggers of other libraries that say more than is useful. Access lines hold what people searched for."""
 
 
+class _Counting(logging.Handler):
+    """Where it can't write (the disk is full, nobody reads the pipe), it counts, and says how many lines are missing.
+
+    ``logging`` itself would print what it could not write to standard error, with the texts of all exceptions.
+    """
+
+    missing = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        before = self.missing
+        super().emit(record)
+        if before and self.missing == before:
+            self.missing = 0
+            structlog.get_logger("node.logs").warning("log.lines_missing", lines=before)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A line could not be written."""
+        del record
+        self.missing += 1
+
+
+class _Output(_Counting, logging.StreamHandler[TextIO]):
+    """Standard output or standard error."""
+
+
+class _File(_Counting, logging.handlers.RotatingFileHandler):
+    """A file."""
+
+
 def setup_logs(level: str, file: Path | None = None) -> None:
     """Log JSON lines of this level and above, to a file or to standard output."""
-    handler: dict[str, object] = {"class": "logging.StreamHandler", "stream": sys.stdout}
+    handler: dict[str, object] = {"()": _Output, "stream": sys.stdout}
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = {
-            "class": "logging.handlers.RotatingFileHandler",
+            "()": _File,
             "filename": str(file),
             "maxBytes": FILE_BYTES,
             "backupCount": FILES_KEPT,
@@ -46,7 +77,7 @@ def setup_command_logs() -> None:
     """Of a command that a person runs, only warnings are of interest, in plain text on standard error."""
     _setup(
         "warning",
-        {"class": "logging.StreamHandler", "stream": sys.stderr},
+        {"()": _Output, "stream": sys.stderr},
         structlog.processors.KeyValueRenderer(key_order=["event"]),
     )
 

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,33 @@ def test_what_is_below_the_level_is_not_logged(log: Path) -> None:
     logging.getLogger("uvicorn.error").info("Started")
     logging.getLogger("uvicorn.access").info("GET /cases?q=%s", SAID)
     assert lines(log) == []
+
+
+@contextmanager
+def no_room_in(file: Path) -> Iterator[None]:
+    """No file of this process may become larger than this one is, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_stops_nobody_and_is_told_when_there_is_room_again(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = structlog.get_logger("node.test")
+    logger.info("before", padding="x" * 100_000)  # larger than whatever else this process writes meanwhile
+    with no_room_in(log):
+        try:
+            fail()
+        except ValueError:
+            logger.exception("lost", padding="x" * 20_000)
+            logger.exception("lost", padding="x" * 20_000)
+    logger.info("after")
+    written = log.read_text(encoding="utf-8").splitlines()
+    told = json.loads(written[-1])
+    assert (told["event"], told["lines"]) == ("log.lines_missing", 2)
+    assert json.loads(written[-2])["event"] == "after"
+    assert SAID not in capsys.readouterr().err, "logging itself would print the exceptions"
