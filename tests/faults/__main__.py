@@ -14,6 +14,7 @@ from pathlib import Path
 from node.logs import setup_command_logs
 from tests.faults import figures
 from tests.faults.broker import broker_killed, broker_wiped
+from tests.faults.disk import can_mount, disk_full, files_limited
 from tests.faults.figures import Figure
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest, nest
@@ -48,7 +49,12 @@ def _broker(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
     ]
 
 
-FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker}
+def _disk(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    limited = [files_limited(place / "limited", nest, asked.times)]
+    return [disk_full(place / "full", nest, asked.times), *limited] if can_mount() else limited
+
+
+FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker, "disk": _disk}
 
 
 def _say(line: str) -> None:

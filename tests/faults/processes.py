@@ -19,7 +19,7 @@ from node.federation.broker_process import find_running
 from node.federation.tables import LinkRow
 from node.founding import init_root, join
 from node.opening import open_center
-from node.settings import Broker, NoBroker, OwnBroker, Settings
+from node.settings import Broker, NoBroker, OwnBroker, Settings, settings_of, write_settings
 from tests.centers import QUICK, free_ports
 from tests.faults.nest import Nest, Process
 from tests.faults.points import Death
@@ -40,6 +40,7 @@ USER, PASSWORD = "dispatcher", "correct horse battery"
 READY_WITHIN = 60.0
 """Seconds; a center starts within two, on a machine that does nothing else."""
 
+LOG = "center.log"
 LOOK_AGAIN = 0.02
 LOOK_PATIENCE = 2.0
 
@@ -53,7 +54,6 @@ class Served:
         parent: its parent's code.
         clock: file with the seconds by which its clock is off.
         nest: starts its process.
-        largest_file: bytes that a file of its process may have; None for as many as the disk has.
         started: how often it was.
     """
 
@@ -61,7 +61,6 @@ class Served:
     parent: str | None
     clock: Path
     nest: Nest
-    largest_file: int | None = None
     started: int = 0
     process: Process | None = None
 
@@ -85,6 +84,13 @@ class Served:
         """Whether its process lives."""
         return self.process is not None and self.process.running
 
+    def log_into_its_directory(self) -> Path:
+        """Let it write its log beside its database, from the next start on; the log file."""
+        given = self.settings.model_dump(include=self.settings.model_fields_set - {"data_dir"}) | {"log_file": LOG}
+        self.settings = settings_of(self.settings.data_dir, given, place=str(self.settings.file))
+        write_settings(self.settings)
+        return self.settings.data_dir / LOG
+
     @property
     def broker_pid(self) -> int | None:
         """Its nats-server, if that runs."""
@@ -96,7 +102,6 @@ class Served:
         assert not self.running, f"{self.code} runs already"
         command = [str(self.settings.data_dir), "--clock", str(self.clock)]
         command += [] if death is None else ["--die", str(death)]
-        command += [] if self.largest_file is None else ["--largest-file", str(self.largest_file)]
         self.process = self.nest.hatch(command, self.output)
         self.started += 1
 

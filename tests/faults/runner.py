@@ -6,15 +6,14 @@ Whatever starts it takes it along when it ends, so that a killed test leaves not
 import argparse
 import ctypes
 import os
-import resource
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from node import opening
-from node.commands.serving import serve
+from node import cli, opening
+from node.commands import serving  # noqa: F401 - imported here and so once, in the nest
 from tests.faults.points import Death, arm
 
 PR_SET_PDEATHSIG = 1
@@ -38,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--die", type=Death.read, help="point:side:passage")
     parser.add_argument("--clock", type=Path, help="file with the seconds by which this center's clock is off")
-    parser.add_argument("--largest-file", type=int, help="bytes that a file of this process may have")
     given = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     assert os.getppid() == before, "whoever started this is gone"
@@ -46,11 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arm(given.die)
     if given.clock is not None:
         opening.__dict__["SystemClock"] = partial(SteppedClock, given.clock)
-    if given.largest_file is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
-        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (given.largest_file, most))
-    serve(given.directory)
+    cli.app(["serve", "--dir", str(given.directory)])
 
 
 if __name__ == "__main__":
