@@ -6,11 +6,13 @@ holder about a transfer that has not reached it yet. The log goes whole also to 
 earlier holder may still be on another way, or the destination's database may be a new one.
 """
 
+from collections.abc import Sequence
+
 import structlog
 from sqlalchemy import select
 
 from node.cases import log, successors
-from node.cases.tables import TombstoneRow
+from node.cases.tables import RequestRow, TombstoneRow
 from node.cases.working_days import add_working_days
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from node.unit import Unit
@@ -19,7 +21,7 @@ from protocol.custody import POPPING, restored_deadline
 from protocol.entries import Bounced, Delivered, Kind, Recalled, Transfer
 from protocol.errors import Refused
 from protocol.link import StopReason
-from protocol.messages import Message, TransferNotice, Type, Void, source_of, write_message
+from protocol.messages import Message, RequestState, TransferNotice, Type, Void, source_of, write_message
 
 logger = structlog.get_logger()
 
@@ -124,6 +126,7 @@ def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
     for row in rows:
         row.body = _void(row)
         row.case_id = None
+    _lapse(unit, rows)
     departure = unit.book.entry(state.id, state.seq)
     assert departure is not None
     body = Recalled(to=unit.me, reason=reason, taken_back=True)
@@ -132,6 +135,17 @@ def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
         log.send_records(unit, state.id, [departure.record, entry.record], flight.to)
     log.tell(unit, state, after, entry, but=flight.to)
     return after
+
+
+def _lapse(unit: Unit, voided: Sequence[OutboxRow]) -> None:
+    """What our people asked of the destination never gets there: it is theirs to do again."""
+    asked = select(RequestRow).where(
+        RequestRow.id.in_([row.message_id for row in voided]),
+        RequestRow.mine.is_(True),
+        RequestRow.state == RequestState.PENDING,
+    )
+    for request in unit.session.scalars(asked):
+        request.state, request.reason = RequestState.REFUSED, "holder-cannot-ask"
 
 
 def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:

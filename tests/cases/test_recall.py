@@ -134,6 +134,19 @@ def test_who_asked_for_a_recall_is_told_even_if_what_was_granted_is_taken_back(s
     assert scene.village.kinds(case)[-2:] == ["recalled", "recalled"]
 
 
+def test_what_was_asked_of_the_destination_lapses_with_what_is_taken_back(scene: Scene) -> None:
+    case = scene.town.registers(grade="high")
+    scene.settle()
+    scene.stop(TOWN)
+    scene.town.does(case, "assign", to=OTHER_VILLAGE, **FOUR)
+    request = scene.town.asks(case, "notes", text="请先看现场")
+    scene.town.does(case, "recall", reason="点错了")
+    assert scene.town.answer_to(case, request) == ("refused", "holder-cannot-ask")
+    scene.start(TOWN)
+    scene.settle()
+    assert rows_about(scene.other_village, case) == []
+
+
 # --- asked for -------------------------------------------------------------------------------------
 
 

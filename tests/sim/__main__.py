@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from tests.sim.profiles import PROFILES
-from tests.sim.running import describe, run_seeds, told_failure
+from tests.sim.running import PRINTED, describe, run_seeds, told_failure
 
 
 def main() -> int:
@@ -29,7 +29,8 @@ def main() -> int:
         struck.update(report.struck)
         if report.result.failure is not None:
             failed += 1
-            print(told_failure(report) if not given.go_on else describe(report), flush=True)
+            printed = None if given.trace else PRINTED
+            print(describe(report) if given.go_on else told_failure(report, printed), flush=True)
             if not given.go_on:
                 break
         elif given.trace:

@@ -92,7 +92,7 @@ def describe(report: Report) -> str:
     return told if result.failure is None else f"{told}\n  FAILED: {result.failure}"
 
 
-def told_failure(report: Report) -> str:
-    """Everything that somebody needs who looks for the reason."""
-    lines = [*report.trace[-PRINTED:], "", describe(report), f"  again: {replay_command(report)}"]
+def told_failure(report: Report, printed: int | None) -> str:
+    """What somebody needs who looks for the reason: the last lines of the trace, or all, and how to see it again."""
+    lines = [*report.trace[-printed if printed else 0 :], "", describe(report), f"  again: {replay_command(report)}"]
     return os.linesep.join(lines)
