@@ -16,7 +16,7 @@ STATIC := $(VENDOR)/THIRD-PARTY.txt
 .PHONY: help
 help: ## This text
 	@echo "Liandong 联动"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Start with: make setup && make demo"
 
@@ -39,6 +39,15 @@ FIRST ?= 1
 .PHONY: sim
 sim: setup ## Simulate a county where everything fails; SEEDS=n FIRST=k ARGS="--profile calm --trace ..."
 	@exec $(BIN)/python -m tests.sim --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+
+.PHONY: soak
+soak: setup ## Simulate fresh seeds on all processors until one fails; SEEDS=n ARGS="..."
+	@exec $(BIN)/python -m tests.sim --first 0 --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),1000000) \
+		--processes $$(nproc) --quiet $(ARGS)
+
+.PHONY: sim-mutants
+sim-mutants: setup ## Plant bugs into the product one by one; the simulator must find each; ARGS="NAME ..."
+	@exec $(BIN)/python -m tests.sim.mutants $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check style, formatting, types, and the direction of imports

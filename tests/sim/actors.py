@@ -55,6 +55,8 @@ class Actors:
         self._until = 0.0
         self._rate = 1.0
         self._serial = 0
+        self._taste = {act: random.choice([0.2, 1.0, 1.0, 4.0]) for act in [*INPUTS, "merge"]}
+        self._registering = random.choice([0.04, 0.1, 0.25])
         self.done = 0
         self.refused = 0
         self.unsaved = 0
@@ -76,21 +78,41 @@ class Actors:
         if not machine.running:
             return
         sight = self._look(machine)
-        if sight is None or self._random.random() < 0.25:
+        if sight is None or self._random.random() < self._registering:
             self._try(machine, "register", self._register)
             return
         act, given = self._choose(machine, sight)
+        if self._random.random() < 0.5:
+            given["epoch"] = sight.epoch
+        thinks = self._random.uniform(0.0, 4.0) if self._random.random() < 0.4 else 0.0
+        self._world.loop.call_later(thinks, self._do, machine, sight, act, given)
+
+    def _do(self, machine: "Machine", sight: Sight, act: str, given: Given) -> None:
+        """Send the form; meanwhile the case may have moved."""
         if act == "merge":
             self._try(machine, f"merge {sight.id[:8]}", lambda center: _merge(center, sight))
-            return
-        if self._random.random() < 0.3:
-            given["epoch"] = sight.epoch
-        self._try(machine, f"{act} {sight.id[:8]}", lambda center: _perform(center, sight, act, given))
+        else:
+            work = lambda center: self._perform(machine, center, sight, act, given)  # noqa: E731
+            self._try(machine, f"{act} {sight.id[:8]}", work)
+
+    def _perform(self, machine: "Machine", center: Center, sight: Sight, act: str, given: Given) -> None:
+        document = INPUTS[act].model_validate(given)
+        with unit_of(center) as unit:
+            found = machine.disk.raw.execute("SELECT epoch FROM cases WHERE id = ?", (sight.id,)).fetchone()
+            done = perform(unit, sight.id, act, document, "李调解员")
+            if isinstance(done, CaseState) and given.get("epoch", found[0]) != found[0]:
+                self._world.fail(f"{machine.code}: {act} meant epoch {given['epoch']}, done in epoch {found[0]}")
 
     def _try(self, machine: "Machine", what: str, work: Callable[[Center], object]) -> None:
+        self.attempt(machine, what, lambda: machine.act(work))
+
+    def attempt(self, machine: "Machine", what: str, work: Callable[[], object]) -> None:
+        """Do something, if anybody is there to do it; refusals and full disks are part of life."""
         trace = self._world.trace
+        if not machine.running:
+            return
         try:
-            machine.act(work)
+            work()
         except Crash:
             return
         except (Problem, ValidationError) as refused:
@@ -183,7 +205,8 @@ class Actors:
         return self._weighted(weights)
 
     def _weighted(self, weights: dict[str, float]) -> str:
-        return self._random.choices(list(weights), list(weights.values()))[0]
+        liked = [weight * self._taste[act] for act, weight in weights.items()]
+        return self._random.choices(list(weights), liked)[0]
 
     def _given(self, machine: "Machine", sight: Sight, act: str) -> Given:
         """What the form of this act holds."""
@@ -280,12 +303,6 @@ _FORMS: dict[str, Form] = {
 def canary(seed: int, serial: int) -> str:
     """A word that stands in every text of one case and nowhere else."""
     return f"canary{seed}x{serial}x"
-
-
-def _perform(center: Center, sight: Sight, act: str, given: Given) -> None:
-    document = INPUTS[act].model_validate(given)
-    with unit_of(center) as unit:
-        perform(unit, sight.id, act, document, "李调解员")
 
 
 def _merge(center: Center, sight: Sight) -> None:

@@ -38,15 +38,19 @@ class Faults:
             "crash_at_point": self._crash_at_point,
             "disk_full": self._disk_full,
             "clock": self._clock,
+            "versions": self._new_type,
         }
 
     def begin(self, length: float) -> None:
         """Strike for so many virtual seconds."""
+        always = self._world.profile.always
         possible = sorted(self._world.profile.faults)
-        self._kinds = [kind for kind in possible if self._random.random() < 0.5]
+        self._kinds = [kind for kind in possible if self._random.random() < 0.5 or kind in always]
         self._until = length
         self._rate = self._random.uniform(0.1, 1.0)
         self._world.trace.note("", "faults", " ".join(self._kinds))
+        if "versions" in self._kinds:
+            self._mixed_versions()
         if self._kinds:
             self._next()
 
@@ -76,10 +80,25 @@ class Faults:
             machine.clock.wrong_by = timedelta(0)
             machine.full = False
             machine.disk.free()
+            if "versions" in self._kinds and not machine.newer:
+                self._upgrade(machine)
             if not machine.running:
                 world.restart_later(machine)
             elif not machine.hub.running:
                 machine.hub.start()
+
+    def _mixed_versions(self) -> None:
+        """Some centers run the newer version from the start."""
+        for machine in self._world.machines.values():
+            if self._random.random() < 0.4:
+                self._upgrade(machine)
+
+    def _upgrade(self, machine: "Machine") -> None:
+        machine.newer = True
+        self.note(machine.code, "upgraded")
+        if machine.running:
+            machine.crash("upgrade")
+            self._world.restart_later(machine)
 
     # --- helpers -----------------------------------------------------------------------------------
 
@@ -156,6 +175,15 @@ class Faults:
             self.note(hub.code, "broker dies")
             hub.stop()
             self._later((0.1, 10.0), lambda: None if hub.running else hub.start())
+
+    def _new_type(self) -> None:
+        """A newer center uses what only it has; or one more center is upgraded."""
+        newer = [machine for machine in self._world.machines.values() if machine.newer and machine.running]
+        if not newer or self._random.random() < 0.15:
+            self._upgrade(self._machine())
+        else:
+            machine = self._random.choice(newer)
+            self._world.actors.attempt(machine, "new type", lambda: self._world.futures.send(machine))
 
     def _crash(self) -> None:
         machine = self._machine()

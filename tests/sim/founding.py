@@ -15,8 +15,9 @@ from node.federation.lanes import add_link
 from node.federation.tables import IdentityRow
 from node.identity import Keys
 from protocol.centers import Certificate, Claims, issue
+from tests.sim import versions
 from tests.sim.clock import BEGIN
-from tests.sim.disk import read_disk, write_disk
+from tests.sim.disk import connection_of, read_disk, write_disk
 
 COUNTY = "532923000000"
 """祥云县."""
@@ -102,6 +103,7 @@ def empty_disk() -> bytes:
     """A database with all tables and nothing in them."""
     database = Database("sqlite://")
     Base.metadata.create_all(database.engine)
+    connection_of(database).execute(versions.TABLE)
     image = read_disk(database)
     database.dispose()
     return image

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from protocol.compression import decompress
 from protocol.entries import CONTEXT as ENTRY_CONTEXT
 from protocol.keys import from_text, verify
+from protocol.requests import CONTEXT as REQUEST_CONTEXT
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
 from tests.sim.founding import keys_of
 
@@ -60,8 +61,10 @@ class Seen:
     entries: int = 0
     lanes: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     inbox: dict[tuple[str, str], int] = field(default_factory=dict)
+    counters: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
+BOUND = {"recall", "countersign", "joint_accept", "joint_decline", "handoff_accept", "handoff_decline"}
 TRANSFERS = {"escalated", "assigned", "returned", "handed_off", "recalled", "rehomed"}
 
 
@@ -97,6 +100,7 @@ class Oracle:
         self._entries(machine, seen)
         self._lanes(machine, seen)
         self._inbox(machine, seen)
+        self._counters(machine, seen)
 
     # --- entries and custody -----------------------------------------------------------------------
 
@@ -133,7 +137,9 @@ class Oracle:
         signed = verify(keys_of(new.center).signing.public, ENTRY_CONTEXT, new.head.encode(), from_text(new.signature))
         if not signed:
             raise Violation(f"{where} is not signed by {new.center}")
-        custody = _follow(log[-1].custody if log else None, new, where)
+        before = log[-1].custody if log else None
+        custody = _follow(before, new, where)
+        _check_request(new, before, where)
         if custody.epoch != epoch:
             raise Violation(f"{where} carries epoch {epoch}, not {custody.epoch}")
         log.append(Written(new.head, new.signature, new.salt, new.body, new.kind, new.center, custody))
@@ -238,6 +244,27 @@ class Oracle:
             expected = last + 1
         if expected != applied + 1:
             raise Violation(f"{where}: frames kept up to {expected - 1}")
+
+    def _counters(self, machine: "Machine", seen: Seen) -> None:
+        """Counters that a center knows of others never go back, however late a snapshot comes."""
+        for code, incarnation, counter in machine.disk.raw.execute("SELECT code, incarnation, counter FROM counters"):
+            before = seen.counters.get((code, incarnation), 0)
+            if counter < before:
+                raise Violation(f"{machine.code}: the row of {code} went back from {before} to {counter}")
+            seen.counters[code, incarnation] = counter
+
+
+def _check_request(new: Written, before: Custody | None, where: str) -> None:
+    """An entry made from a request contains it, signed by the asker, and bound to its epoch where it must be."""
+    asked = json.loads(new.body or "{}").get("request")
+    if asked is None:
+        return
+    head = json.loads(asked["head"])
+    key = keys_of(head["center"]).signing.public
+    if not verify(key, REQUEST_CONTEXT, asked["head"].encode(), from_text(asked["signature"])):
+        raise Violation(f"{where}: its request is not signed by {head['center']}")
+    if head["kind"] in BOUND and before is not None and head["epoch"] != before.epoch:
+        raise Violation(f"{where}: asked for in epoch {head['epoch']}, granted in epoch {before.epoch}")
 
 
 _NOBODY = Custody(0, None)

@@ -13,6 +13,7 @@ class Profile:
         seconds: virtual seconds of the first phase.
         acts: acts of people per virtual second in the whole county.
         faults: kinds of faults that may strike; each seed takes some of them.
+        always: those that every seed takes.
         down_seconds: how long a crashed center stays down at most.
         slow_disks: how many of the seeds have slow disks.
         moving: how eagerly people move cases.
@@ -23,6 +24,7 @@ class Profile:
     seconds: tuple[float, float] = (5.0, 20.0)
     acts: tuple[float, float] = (0.8, 4.0)
     faults: frozenset[str] = frozenset()
+    always: frozenset[str] = frozenset()
     down_seconds: float = 20.0
     slow_disks: float = 0.3
     moving: float = 1.0
@@ -35,8 +37,18 @@ class Profile:
 WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"})
 WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
 MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
+VERSIONS = frozenset({"versions"})
 
 PROFILES = {
     "calm": Profile("calm"),
     "default": Profile("default", faults=WEATHER | WIRES | MACHINES),
+    "mixed": Profile("mixed", faults=WEATHER | WIRES | MACHINES | VERSIONS, always=VERSIONS),
 }
+
+SHARES = {"default": 7, "mixed": 2, "calm": 1}
+"""How often each profile is drawn where a seed draws it."""
+
+
+def drawn(seed: int) -> str:
+    """The profile that a seed draws."""
+    return Random(f"{seed} profile").choices(list(SHARES), list(SHARES.values()))[0]

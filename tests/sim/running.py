@@ -3,12 +3,14 @@
 import gc
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 
 from node.federation import runner
+from tests.sim import versions
 from tests.sim.profiles import PROFILES
 from tests.sim.world import Result, World
 
@@ -41,6 +43,8 @@ class Report:
 def _prepare() -> None:
     """Warm up: what is made once in a process is made before anything is measured, and left alone by the collector."""
     runner.POLL_S = POLL_S
+    versions.install()
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # of who died in the first instant
     World(0, PROFILES["calm"]).run()
     gc.collect()
     gc.freeze()
@@ -63,8 +67,17 @@ def run_seed(seed: int, profile: str, *, trace: bool = False) -> Report:
         gc.collect()
 
 
-def run_seeds(seeds: Iterable[tuple[int, str]], *, processes: int = 1, trace: bool = False) -> Iterator[Report]:
-    """Run seeds of profiles; in this process, or spread over several."""
+def run_seeds(
+    seeds: Iterable[tuple[int, str]],
+    *,
+    processes: int = 1,
+    trace: bool = False,
+    before: Callable[[], None] = lambda: None,
+) -> Iterator[Report]:
+    """Run seeds of profiles, in this process or spread over several; ``before`` is called when this one is warm."""
+    if processes == 1:
+        _prepare()
+        before()
     work: Callable[[tuple[int, str]], Report] = partial(_run, trace)
     if processes == 1:
         yield from map(work, seeds)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from tests.sim import actors, faults, forgery, rest
+from tests.sim import actors, faults, forgery, rest, versions
 from tests.sim.disk import Disk
 from tests.sim.founding import draw_shape, founded
 from tests.sim.loop import SimLoop
@@ -71,6 +71,7 @@ class World:
         self.oracle = Oracle(self)
         self.slow = self.random.random() < profile.slow_disks
         self.actors = actors.Actors(self, Random(f"{seed} actors"))
+        self.futures = versions.Futures(self, Random(f"{seed} futures"))
         self.faults = faults.Faults(self, Random(f"{seed} faults"))
 
     # --- the run -----------------------------------------------------------------------------------
