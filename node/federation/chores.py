@@ -1,16 +1,14 @@
 """What a center does by itself now and then."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import select
 
-from node import idempotency
-from node.accounts.service import purge_tokens
 from node.cases import arrivals, log, recovery, reseed
 from node.cases.tables import CaseRow
 from node.federation import inbox
-from node.federation.tables import LaneRow, OutboxRow, ParkedRow, ReceivedFrameRow
+from node.federation.retention import purge_old
+from node.federation.tables import ParkedRow
 from node.rehoming import work
 from node.status.descendants import tell_days as send_days
 from node.status.tables import DayCounterRow
@@ -19,8 +17,6 @@ from node.unit import unit_of
 if TYPE_CHECKING:
     from node.center import Center
 
-KEPT = timedelta(days=90)
-"""How long sent and received messages are kept, so that a restored neighbour gets them back."""
 BATCH = 200
 """Rows of one chore in one transaction: people never wait behind it."""
 
@@ -33,7 +29,7 @@ def run(center: "Center") -> None:
     work.go_on(center)
     tell_overdue(center)
     purge_views(center)
-    purge_old(center)
+    purge_old(center.database, center.clock)
 
 
 def retry_parked(center: "Center") -> tuple[int, int]:
@@ -95,27 +91,3 @@ def purge_views(center: "Center") -> int:
             return 0
     with unit_of(center) as unit:
         return arrivals.purge_views(unit)
-
-
-def purge_old(center: "Center") -> int:
-    """Forget sent and received messages, answers and tokens that are past their time; returns how many messages."""
-    before = center.clock.now() - KEPT
-    with center.database.read() as session:
-        old = session.scalar(select(OutboxRow.seq).where(OutboxRow.queued_at < before).limit(1))
-        frames = session.scalar(
-            select(ReceivedFrameRow.first_seq).where(ReceivedFrameRow.received_at < before).limit(1)
-        )
-    with center.database.write() as session:
-        idempotency.purge(session, center.clock)
-        purge_tokens(session, center.clock)
-        if old is None and frames is None:
-            return 0
-        acked = (
-            select(LaneRow.peer)
-            .where(LaneRow.peer == OutboxRow.peer, LaneRow.lane == OutboxRow.lane, LaneRow.acked_seq > OutboxRow.seq)
-            .exists()
-        )
-        gone = session.execute(delete(OutboxRow).where(OutboxRow.queued_at < before, acked))
-        session.execute(delete(ReceivedFrameRow).where(ReceivedFrameRow.received_at < before))
-        assert isinstance(gone, CursorResult)
-        return gone.rowcount

@@ -1,0 +1,90 @@
+"""What is forgotten, and when: sent messages, received frames, answers to repeated requests, expired tokens.
+
+Sent and received messages are kept 90 days, so that a neighbour whose database went back in time gets them back. They
+are purged in small transactions, oldest first; people never wait behind it. A message that a neighbour's database does
+not hold yet is never purged, however old. The last message that keeps a digest of the chain stays, so that every
+position behind it can still be compared (``lanes.digest_at``).
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from node import idempotency
+from node.accounts.service import purge_tokens
+from node.clock import Clock
+from node.db import Database
+from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow
+
+KEPT = timedelta(days=90)
+"""How long sent and received messages are kept."""
+BATCH = 200
+"""Rows of one transaction."""
+BATCHES = 50
+"""Transactions of one round. With a round every 30 s more is purged than a link can bring."""
+LOOK = 10_000
+"""Numbers of a lane among which the next digest is looked for; a frame has at most 500."""
+
+
+def purge_old(database: Database, clock: Clock) -> int:
+    """Forget what is past its time; returns how many messages and frames."""
+    before = clock.now() - KEPT
+    with database.write() as session:
+        idempotency.purge(session, clock)
+        purge_tokens(session, clock)
+    gone = 0
+    for _ in range(BATCHES):
+        with database.read() as session:
+            ends = _ends(session, before)
+            frames = _frames(session, before)
+        if not ends and not frames:
+            break
+        gone += _purge(database, ends, frames)
+    database.give_back()
+    return gone
+
+
+def _purge(database: Database, ends: dict[tuple[str, str], int], frames: list[tuple[str, str, str, int]]) -> int:
+    gone = 0
+    for (peer, lane), end in ends.items():
+        with database.write() as session:
+            old = delete(OutboxRow).where(OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq < end)
+            gone += len(session.scalars(old.returning(OutboxRow.seq)).all())
+    if frames:
+        with database.write() as session:
+            session.execute(delete(ReceivedFrameRow).where(_FRAME.in_(frames)))
+        gone += len(frames)
+    return gone
+
+
+_FRAME = tuple_(ReceivedFrameRow.peer, ReceivedFrameRow.lane, ReceivedFrameRow.incarnation, ReceivedFrameRow.first_seq)
+
+
+def _frames(session: Session, before: datetime) -> list[tuple[str, str, str, int]]:
+    """Keys of the oldest frames that are past their time."""
+    old = select(
+        ReceivedFrameRow.peer, ReceivedFrameRow.lane, ReceivedFrameRow.incarnation, ReceivedFrameRow.first_seq
+    ).where(ReceivedFrameRow.received_at < before)
+    rows = session.execute(old.order_by(ReceivedFrameRow.received_at).limit(BATCH))
+    return [(row.peer, row.lane, row.incarnation, row.first_seq) for row in rows]
+
+
+def _ends(session: Session, before: datetime) -> dict[tuple[str, str], int]:
+    """Of each lane that has messages past their time: the number that the next batch ends before."""
+    firsts = select(OutboxRow.peer, OutboxRow.lane, func.min(OutboxRow.seq)).group_by(OutboxRow.peer, OutboxRow.lane)
+    acked = {(row.peer, row.lane): row.acked_seq for row in session.scalars(select(LaneRow))}
+    ends: dict[tuple[str, str], int] = {}
+    for peer, lane, first in session.execute(firsts):
+        old = select(func.max(OutboxRow.seq)).where(
+            OutboxRow.peer == peer,
+            OutboxRow.lane == lane,
+            OutboxRow.seq < first + LOOK,
+            OutboxRow.queued_at < before,
+        )
+        if "#" not in peer:  # else the lane of a link that was begun anew: nobody will compare or take anything
+            old = old.where(OutboxRow.seq <= acked.get((peer, lane), 0), OutboxRow.digest.is_not(None))
+        end = session.scalar(old)
+        if end is not None and end > first:
+            ends[peer, lane] = min(end, first + BATCH)
+    return ends
