@@ -276,7 +276,7 @@ def test_what_does_not_fit_into_a_file_goes_with_a_later_one(scene: Scene, post:
         escalates(scene)
     first, second = post.directory / "first.ldc", post.directory / "second.ldc"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanes, "FRAME_MAX_MESSAGES", 2)
+        patch.setattr(lanes, "FRAME_MESSAGES", 2)
         out = carry_out(scene.village.center, TOWN, first, limit=BLOCK_MAX_BYTES + 4000)
     assert 0 < out.messages < out.messages + out.left
     assert carry_in(scene.town.center, first).applied == out.messages
@@ -340,7 +340,7 @@ def test_stick_and_wire_at_the_same_time_apply_everything_once(
     linked_scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: int
 ) -> None:
     scene = linked_scene
-    monkeypatch.setattr(lanes, "FRAME_MAX_MESSAGES", 3)
+    monkeypatch.setattr(lanes, "FRAME_MESSAGES", 3)
     scene.stop(VILLAGE)
     cases = [escalates(scene) for _ in range(12)]
     command(scene, VILLAGE, "carry", "out", tmp_path / "up.ldc")
