@@ -11,6 +11,7 @@ Rows say what this center once was told; the filter says what it may still read 
 import re
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.orm import Session
@@ -50,7 +51,16 @@ def named(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def access_of(row: CaseRow, now: datetime) -> Access:
+class Seen(Protocol):
+    """What decides about access: a case's row, or these columns of it."""
+
+    access: str
+    view_until: datetime | None
+    invitation: str | None
+    header: str | None
+
+
+def access_of(row: Seen, now: datetime) -> Access:
     """What may be read of this row now: full, invited, header or none."""
     access = Access(row.access)
     if access is not Access.VIEWED:

@@ -13,6 +13,7 @@ from node.federation.verifier import Verifier, VerifierHere
 from node.identity import Identity
 from node.level import Level
 from node.metrics import Metrics
+from node.pulse import Pulse
 from node.unit import system_random
 from protocol.policy import Policy
 
@@ -37,6 +38,7 @@ class Center:
         federation: its links, once the service runs.
         data_dir: where everything of this center lies; None only in tests that need no files.
         random_bytes: source of randomness; seeded in simulations.
+        pulse: tells pages what a commit has changed.
     """
 
     identity: Identity
@@ -51,6 +53,10 @@ class Center:
     verifier: Verifier = field(default_factory=VerifierHere)
     federation: "Federation | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.database)
 
     @property
     def code(self) -> str:

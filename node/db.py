@@ -8,6 +8,7 @@ this process in front of it, which is fair where SQLite's own busy loop is not. 
 things (a case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
 """
 
+import re
 import sqlite3
 import threading
 import time
@@ -16,7 +17,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, text
+from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -89,6 +90,11 @@ class Base(DeclarativeBase):
 
 BeforeCommit = Callable[[Session], None]
 
+Changed = Callable[[frozenset[str]], None]
+"""Is told the tables that a commit changed."""
+
+_WRITTEN = re.compile(r'\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
+
 
 class Database:
     """One center's database.
@@ -106,6 +112,9 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
         self._write_lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._watchers: list[Changed] = []
+        if not event.contains(self.engine, "before_cursor_execute", _note_table):
+            event.listen(self.engine, "before_cursor_execute", _note_table)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -125,17 +134,21 @@ class Database:
         with self._write_lock if self.is_sqlite else _no_lock(), self._sessions() as session, self._translated():
             if self.is_sqlite:
                 session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
+            session.connection().info[_TOUCHED] = set()
             try:
                 yield session
                 for hook in _hooks(session):
                     hook(session)
                 session.flush()
+                tables = _tables(session)
                 self._commit(session)
             except BaseException:
                 session.rollback()
                 raise
         for listener in self._listeners:
             listener()
+        for watcher in self._watchers:
+            watcher(tables)
 
     def _commit(self, session: Session) -> None:
         try:
@@ -192,9 +205,29 @@ class Database:
         """Call ``listener`` (from the committing thread) after every commit of this process."""
         self._listeners.append(listener)
 
+    def on_change(self, watcher: Changed) -> None:
+        """Tell ``watcher`` (from the committing thread) after every commit of this process which tables it changed."""
+        self._watchers.append(watcher)
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+_TOUCHED = "liandong_touched"
+
+
+def _note_table(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+    """Note which table a statement writes to."""
+    touched = connection.info.get(_TOUCHED)
+    found = _WRITTEN.match(statement) if touched is not None else None
+    if touched is not None and found is not None:
+        touched.add(found[1])
+
+
+def _tables(session: Session) -> frozenset[str]:
+    """The tables that this unit wrote to."""
+    return frozenset(session.connection().info.pop(_TOUCHED, ()))
 
 
 def before_commit(session: Session, name: str, hook: BeforeCommit) -> None:

@@ -18,7 +18,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Annotated, Any, BinaryIO
@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     Float,
@@ -68,6 +69,7 @@ class Kind(StrEnum):
     REAL = "real"
     FLAG = "flag"
     INSTANT = "instant"
+    DAY = "day"
     BYTES = "bytes"
 
 
@@ -240,6 +242,7 @@ def kind_of(column: Column[object]) -> Kind:
 _KINDS = (
     (UtcDateTime, Kind.INSTANT),
     (DateTime, Kind.INSTANT),
+    (Date, Kind.DAY),
     (Boolean, Kind.FLAG),
     (Integer, Kind.INTEGER),
     (Float, Kind.REAL),
@@ -258,6 +261,7 @@ _TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.REAL: Double(),
     Kind.FLAG: Boolean(),
     Kind.INSTANT: UtcDateTime(),
+    Kind.DAY: Date(),
     Kind.BYTES: LargeBinary(),
 }
 
@@ -295,7 +299,11 @@ def _read_bytes(value: Value) -> bytes:
     return base64.b64decode(str(value), validate=True)
 
 
-_WRITERS: dict[Kind, Callable[..., Value]] = {Kind.BYTES: _write_bytes, Kind.INSTANT: datetime.isoformat}
+_WRITERS: dict[Kind, Callable[..., Value]] = {
+    Kind.BYTES: _write_bytes,
+    Kind.INSTANT: datetime.isoformat,
+    Kind.DAY: date.isoformat,
+}
 
 _READERS: dict[Kind, Callable[[Value], object]] = {
     Kind.TEXT: str,
@@ -303,5 +311,6 @@ _READERS: dict[Kind, Callable[[Value], object]] = {
     Kind.REAL: lambda value: float(value or 0),
     Kind.FLAG: bool,
     Kind.INSTANT: lambda value: datetime.fromisoformat(str(value)),
+    Kind.DAY: lambda value: date.fromisoformat(str(value)),
     Kind.BYTES: _read_bytes,
 }

@@ -68,7 +68,11 @@ class JoinFile(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write it so that only we can read it."""
-        write_private(path, self.model_dump_json(indent=1) + "\n")
+        write_private(path, self.document())
+
+    def document(self) -> str:
+        """The text of the file. It holds secrets: whoever hands it out keeps no copy."""
+        return self.model_dump_json(indent=1) + "\n"
 
 
 def read_join_file(path: Path) -> JoinFile:

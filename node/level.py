@@ -25,6 +25,9 @@ class NavigationItem:
         icon: name in ``node/web/icons.txt``.
         roles: who sees it; others don't, it is never greyed. Empty: everyone.
         phone: whether it also stands in the bar at the bottom of a phone.
+        wide: whether it stands in the bar at the top of a wide screen.
+        queue: the queue whose number stands beside it (``node.cases.queues``); empty for none.
+        hot: whether that number is work that waits for somebody here.
     """
 
     key: str
@@ -33,6 +36,9 @@ class NavigationItem:
     icon: str
     roles: frozenset[str] = frozenset()
     phone: bool = True
+    wide: bool = True
+    queue: str = ""
+    hot: bool = False
 
     def is_for(self, roles: frozenset[str]) -> bool:
         """Whether someone with these roles sees the item."""
@@ -47,7 +53,7 @@ class Level:
         name: the package's name, also in certificates: ``county``, ``township``, ``village``.
         title: catalog message, "County level".
         letter: catalog message, the one letter in the square that names the level (村, 镇, 县).
-        navigation: the main navigation in order.
+        navigation: the main navigation in order; a person's first page is the first item that they see.
         policy: the rules this level starts with; the county may send stricter ones.
         template_directory: templates of this level, seen by pages under ``level/``.
         router: pages that only this level has.

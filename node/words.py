@@ -19,6 +19,13 @@ LEVELS: Final[Mapping[str, str]] = {
     "village": N_("Village level"),
 }
 
+PLACE_LEVELS: Final[Mapping[str, str]] = {
+    "county": N_("county"),
+    "township": N_("township"),
+    "village": N_("village"),
+}
+"""A level within a sentence."""
+
 LETTERS: Final[Mapping[str, str]] = {
     "county": N_("C"),
     "township": N_("T"),
@@ -177,6 +184,7 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "level": LEVELS,
         "letter": LETTERS,
+        "place_level": PLACE_LEVELS,
         "category": CATEGORIES,
         "grade": GRADES,
         "source": SOURCES,

@@ -7,7 +7,7 @@ holder's node uses it before it appends, every follower when it applies.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +93,14 @@ class TakenBack(Frozen):
     visited: bool
 
 
+class Agreement(Frozen):
+    """What follow-up visits are planned by: when it was reached, when it is due, how many visits were before it."""
+
+    at: Instant
+    due_on: date | None = None
+    visits_before: int = 0
+
+
 class CaseState(Frozen):
     """The state of a case after ``seq`` entries."""
 
@@ -117,6 +125,7 @@ class CaseState(Frozen):
     failures: int = 0
     triggers: frozenset[Trigger] = frozenset()
     agreement_seq: int | None = None
+    agreement: Agreement | None = None
     partners: dict[str, Partner] = Field(default_factory=dict)
     members: tuple[e.Member, ...] = ()
     offer: Offer | None = None
@@ -360,8 +369,10 @@ def _mediated(state: CaseState, _entry: Entry) -> Changes:
     return {"mediations": state.mediations + 1}
 
 
-def _agreed(_state: CaseState, entry: Entry) -> Changes:
-    return {"agreement_seq": entry.head.seq}
+def _agreed(state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Agreed)
+    agreement = Agreement(at=entry.head.at, due_on=entry.body.due_on, visits_before=state.visits)
+    return {"agreement_seq": entry.head.seq, "agreement": agreement}
 
 
 def _countersigned(state: CaseState, entry: Entry) -> Changes:
@@ -410,7 +421,7 @@ def _reopened(state: CaseState, entry: Entry) -> Changes:
 
 def _departed(state: CaseState, entry: Entry) -> Changes:
     if custody_rules.is_take_back(entry):
-        return {"custody": custody_rules.come_back(state.custody)}
+        return {"custody": custody_rules.come_back(state.custody, entry)}
     changes: Changes = {"custody": custody_rules.depart(state.custody, entry), "offer": None}
     if isinstance(entry.body, e.Escalated):
         changes["triggers"] = state.triggers | frozenset(entry.body.triggers)
@@ -432,8 +443,8 @@ def _delivered(state: CaseState, entry: Entry) -> Changes:
     return {"custody": custody_rules.arrive(state.custody, entry), "partners": partners}
 
 
-def _bounced(state: CaseState, _entry: Entry) -> Changes:
-    return {"custody": custody_rules.come_back(state.custody)}
+def _bounced(state: CaseState, entry: Entry) -> Changes:
+    return {"custody": custody_rules.come_back(state.custody, entry)}
 
 
 def _visited(state: CaseState, _entry: Entry) -> Changes:

@@ -75,6 +75,7 @@ class Custody(Frozen):
         not_after: the assigner's own deadline, while in flight to an assignee.
         last_sender: who made the last transfer; a recall belongs to it.
         came_by: the transfer that this term began with; None where the case was registered.
+        since: since when this term lasts; None where it is the first.
     """
 
     epoch: Annotated[int, Field(ge=1)] = 1
@@ -88,6 +89,7 @@ class Custody(Frozen):
     not_after: Instant | None = None
     last_sender: CenterCode | None = None
     came_by: Kind | None = None
+    since: Instant | None = None
 
     @property
     def in_transit_to(self) -> str | None:
@@ -175,6 +177,7 @@ def arrive(custody: Custody, entry: Entry) -> Custody:
             "working_days": None,
             "not_after": None,
             "came_by": flight.kind,
+            "since": entry.head.at,
         }
     )
 
@@ -221,7 +224,7 @@ def restored_deadline(custody: Custody, now: datetime) -> datetime | None:
     return given.deadline + timedelta(seconds=given.away_seconds + back)
 
 
-def come_back(custody: Custody) -> Custody:
+def come_back(custody: Custody, entry: Entry) -> Custody:
     """Custody after a transfer bounced or was taken back: the sender's again, at the next epoch."""
     flight = custody.flight
     assert flight is not None
@@ -236,6 +239,8 @@ def come_back(custody: Custody) -> Custody:
             "working_days": None,
             "not_after": None,
             "last_sender": flight.before.last_sender,
+            "came_by": Kind(entry.head.kind),
+            "since": entry.head.at,
         }
     )
 

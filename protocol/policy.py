@@ -13,6 +13,12 @@ CHECKED = frozenset({Trigger.GRADE_HIGH, Trigger.DEADLINE_MISSED, Trigger.REPEAT
 """Triggers that the system can check by itself; the others are a person's word, kept in the log."""
 
 
+VISIT_DAYS_MAX = 12
+"""Planned visits of one agreement."""
+
+VisitDay = Annotated[int, Field(ge=1, le=730)]
+
+
 class Policy(Frozen):
     """What a center's people may do.
 
@@ -23,6 +29,7 @@ class Policy(Frozen):
         triggers: reasons that open the gate without an attempt.
         view_hours: how long a broken glass stays open.
         near_days: days before a deadline from which it shows as near.
+        visit_days: days after an agreement on which it is asked after (回访).
     """
 
     version: Annotated[int, Field(ge=1)] = 1
@@ -31,6 +38,7 @@ class Policy(Frozen):
     triggers: frozenset[Trigger] = frozenset(Trigger)
     view_hours: Annotated[int, Field(ge=1, le=168)] = 24
     near_days: Annotated[int, Field(ge=0)] = 3
+    visit_days: Annotated[tuple[VisitDay, ...], Field(max_length=VISIT_DAYS_MAX)] = (7, 30)
 
 
 class Gate(Frozen):

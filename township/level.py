@@ -2,25 +2,16 @@
 
 from pathlib import Path
 
-from node.accounts.roles import Action, roles_for
 from node.i18n import N_
-from node.level import Level, NavigationItem
+from node.level import Level
+from node.web.navigation import BOARD, CASES, INBOX, JOINT, LINKS, REGISTER, USERS, VISITS
 from township.policy import POLICY
 
 LEVEL = Level(
     name="township",
     title=N_("Township level"),
     letter=N_("T"),
-    navigation=(
-        NavigationItem(key="home", msgid=N_("Cases"), path="/", icon="inbox"),
-        NavigationItem(
-            key="register",
-            msgid=N_("Register"),
-            path="/cases/new",
-            icon="plus",
-            roles=frozenset(roles_for(Action.register)),
-        ),
-    ),
+    navigation=(INBOX, CASES, REGISTER, VISITS, JOINT, BOARD, LINKS, USERS),
     policy=POLICY,
     template_directory=Path(__file__).parent / "templates",
 )

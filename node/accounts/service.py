@@ -146,6 +146,38 @@ def disable_user(session: Session, clock: Clock, username: str) -> User:
     return user
 
 
+def enable_user(session: Session, username: str) -> User:
+    """Unlock an account.
+
+    Raises:
+        Problem: 404 ``not-found``.
+    """
+    user = _find(session, username)
+    user.disabled_at = None
+    return user
+
+
+def set_roles(session: Session, username: str, roles: Collection[Role]) -> User:
+    """Give an account other roles; they count from the next request on.
+
+    Raises:
+        Problem: 404 ``not-found``; 409 ``last-admin``; 422 ``invalid`` without any role.
+    """
+    user = _find(session, username)
+    if not roles:
+        raise Problem(422, N_("invalid"), N_("A user needs at least one role."))
+    loses_admin = Role.admin in user.roles and Role.admin not in roles and user.disabled_at is None
+    if loses_admin and _active_admins(session) == 1:
+        raise Problem(
+            409,
+            N_("last-admin"),
+            N_("{username} is the last active administrator."),
+            username=user.username,
+        )
+    user.role_rows = [UserRole(role=role.value) for role in sorted(set(roles))]
+    return user
+
+
 def set_password(session: Session, hasher: PasswordHasher, username: str, password: str) -> None:
     """Replace a password; all tokens of the user end.
 
@@ -191,6 +223,18 @@ def login(
         return _issue(session, clock, known, better_hash, kind)
 
 
+def check_password(database: Database, hasher: PasswordHasher, username: str, password: str) -> None:
+    """Make sure that whoever is signed in knows the account's password.
+
+    Raises:
+        Problem: 422 ``bad-credentials``.
+    """
+    with database.read() as session:
+        known = _credentials(session, username)
+    if not hasher.verify(known.password_hash if known else None, password):
+        raise Problem(422, N_("bad-credentials"), N_("The present password is wrong."))
+
+
 def authenticate(session: Session, clock: Clock, token: str, kind: TokenKind | None = None) -> Caller | None:
     """The person to whom this token was given; None if unknown, expired, of another kind or disabled."""
     if not token.startswith(TOKEN_PREFIX):
@@ -213,6 +257,31 @@ def authenticate(session: Session, clock: Clock, token: str, kind: TokenKind | N
 def logout(session: Session, token: str) -> None:
     """End this token; an unknown one is ended already."""
     session.execute(delete(Token).where(Token.hash == _digest(token)))
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A sign-in that has not ended; ``ours`` is the one that asks."""
+
+    key: str
+    kind: str
+    created_at: datetime
+    expires_at: datetime
+    ours: bool
+
+
+def open_sessions(session: Session, clock: Clock, user_id: str, token: str) -> list[OpenSession]:
+    """A person's sign-ins, the newest first. ``key`` names one, and can't be used to sign in."""
+    ours = _digest(token)
+    rows = session.scalars(
+        select(Token).where(Token.user_id == user_id, Token.expires_at > clock.now()).order_by(Token.created_at.desc())
+    )
+    return [OpenSession(row.hash, row.kind, row.created_at, row.expires_at, row.hash == ours) for row in rows]
+
+
+def end_session(session: Session, user_id: str, key: str) -> None:
+    """End one of a person's sign-ins; one that is none of theirs, or ended already, stays as it is."""
+    session.execute(delete(Token).where(Token.user_id == user_id, Token.hash == key))
 
 
 def purge_tokens(session: Session, clock: Clock) -> int:

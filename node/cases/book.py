@@ -4,7 +4,7 @@ A frame of five hundred entries touches each case row once. On PostgreSQL a case
 so that two people (or a person and a frame) never fold onto the same state.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,11 +14,13 @@ from sqlalchemy.orm.util import identity_key
 
 from node.access import Access
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
+from node.clock import LOCAL_ZONE
 from node.status.ledger import Ledger
 from protocol.case import CaseState, PartnerStatus, fold
 from protocol.entries import Entry, read_entry
 from protocol.messages import CaseHeader, Invitation
 from protocol.records import Record
+from protocol.visits import next_visit
 
 
 @dataclass(slots=True)
@@ -51,10 +53,11 @@ class Sheet:
 class Book:
     """The cases that this unit touches."""
 
-    def __init__(self, session: Session, ledger: Ledger, me: str) -> None:
+    def __init__(self, session: Session, ledger: Ledger, me: str, visit_days: Sequence[int]) -> None:
         self._session = session
         self._ledger = ledger
         self._me = me
+        self._visit_days = visit_days
         self._sheets: dict[str, Sheet] = {}
 
     def sheet(self, case_id: str) -> Sheet:
@@ -168,9 +171,9 @@ class Book:
             if access is Access.NONE:
                 self._session.execute(delete(CaseRow).where(CaseRow.id == case_id))
             elif sheet.stored:
-                changed.append({"this_id": case_id, "access": access.value, **_columns(sheet)})
+                changed.append({"this_id": case_id, "access": access.value, **self._columns(sheet)})
             else:
-                new.append({"id": case_id, "access": access.value, **_columns(sheet)})
+                new.append({"id": case_id, "access": access.value, **self._columns(sheet)})
             sheet.stored = access is not Access.NONE
             self._forget_row(case_id)
         connection = self._session.connection()
@@ -178,6 +181,9 @@ class Book:
             connection.execute(insert(CaseRow), new)
         if changed:
             connection.execute(update(CaseRow).where(CaseRow.id == bindparam("this_id")), changed)
+
+    def _columns(self, sheet: Sheet) -> dict[str, object]:
+        return {**_columns(sheet), **_agenda(sheet, self._visit_days)}
 
     def _forget_row(self, case_id: str) -> None:
         """Whoever asks the session for this row gets it as it is from now on."""
@@ -238,6 +244,26 @@ def _columns(sheet: Sheet) -> dict[str, object]:
         "joint": header.joint,
         "supervised": header.supervised,
         "ended": header.status in {"closed", "withdrawn", "referred", "merged"},
+    }
+
+
+def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
+    """What the case asks of its holder, as plain columns; where only a header is known, since when."""
+    state = sheet.state
+    if state is None:
+        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "visit_on"))
+        return {**nothing, "accepted": False, "open_orders": 0, "since": newest_header(sheet).registered_at}
+    custody = state.custody
+    waiting = [urge for urge in state.urges.values() if not urge.answered]
+    reached = state.agreement.at.astimezone(LOCAL_ZONE).date() if state.agreement is not None else None
+    return {
+        "accepted": custody.accepted_by is not None,
+        "came_by": custody.came_by.value if custody.came_by is not None else None,
+        "came_from": custody.last_sender,
+        "since": custody.since or state.registered_at,
+        "open_orders": len(waiting),
+        "answer_by": min((urge.reply_by for urge in waiting if urge.reply_by is not None), default=None),
+        "visit_on": next_visit(state, reached, visit_days),
     }
 
 

@@ -1,6 +1,6 @@
 """Tables of cases: the row that lists and filters read, the log, and what waits for it."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,6 +22,8 @@ class CaseRow(Base):
         Index("ix_cases_status", "status"),
         Index("ix_cases_grade", "grade", "ended", "registered_at", "id"),
         Index("ix_cases_category", "category"),
+        Index("ix_cases_visits", "holder", "visit_on"),
+        Index("ix_cases_transit", "in_transit_to"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -43,6 +45,17 @@ class CaseRow(Base):
     joint: Mapped[bool]
     supervised: Mapped[bool]
     ended: Mapped[bool]
+    accepted: Mapped[bool]
+    """Whether a person has accepted it in this term (签收); so far as this center reads the log."""
+    came_by: Mapped[str | None]
+    came_from: Mapped[str | None]
+    since: Mapped[datetime]
+    """How, from whom and when it came to its present holder; since its registration where it never moved."""
+    open_orders: Mapped[int]
+    answer_by: Mapped[datetime | None]
+    """Supervision orders that wait for an answer, and the first instant by which one is due."""
+    visit_on: Mapped[date | None]
+    """The next planned follow-up visit."""
     state: Mapped[str | None] = mapped_column(Text)
     invitation: Mapped[str | None] = mapped_column(Text)
     header: Mapped[str | None] = mapped_column(Text)

@@ -154,9 +154,8 @@ def read_status(here: Here, _caller: Reading, center: Which = None, from_: From 
     days = None if from_ is None and to is None else _period(from_, to or today)
     with here.database.read() as session:
         board = read_board(session, here, now)
-        code = _below(board, center)
-        table = _Totals(board) if days is None else _Days(session, board, code, days, today)
-        return _status(here, session, board, code, table)
+        code = below(board, center)
+        return status_of(here, session, board, code, days)
 
 
 @router.get("/status/series")
@@ -174,7 +173,7 @@ def read_status_series(
         raise _invalid("from", N_("This is too long a time for a series; take longer steps."))
     with here.database.read() as session:
         board = read_board(session, here, now)
-        code = _below(board, center)
+        code = below(board, center)
         series = read_series(session, board.subtree(code), metric, days, starts, by)
     children = [
         ChildSeriesOut(
@@ -259,6 +258,13 @@ class _Days(_Totals):
         return table
 
 
+def status_of(here: Center, session: Session, board: Board, code: str, days: Period | None) -> StatusOut:
+    """What is told of one center of the board: totals, or what happened in a period."""
+    today = date.fromisoformat(local_day(board.now))
+    table = _Totals(board) if days is None else _Days(session, board, code, days, today)
+    return _status(here, session, board, code, table)
+
+
 def _status(here: Center, session: Session, board: Board, code: str, counted: _Totals) -> StatusOut:
     tree = here.directory.tree
     children = [
@@ -296,7 +302,7 @@ def _table(counters: Counters) -> TableOut:
     return cast("TableOut", tabulate(counters))
 
 
-def _below(board: Board, center: str | None) -> str:
+def below(board: Board, center: str | None) -> str:
     """The center that is asked for.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a form of a case offers to choose from, what stands in it at first, and what it says about the gate upward."""
+"""What a form of a case offers to choose from, and what stands in it at first."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,8 +10,8 @@ from node.web.case_actions import CaseAction
 from node.web.case_offers import open_urges
 from node.web.case_view import CaseView
 from node.web.forms import Values
-from node.words import place_name, spoken, words
-from protocol.policy import CHECKED, escalation_gate
+from node.words import place_name, words
+from protocol.policy import CHECKED
 
 Choices = dict[str, list[tuple[str, str]]]
 """Field -> (value, words) pairs."""
@@ -81,19 +81,3 @@ def first_values(action: CaseAction, case: CaseView, now: datetime) -> Values:
         elif action.action in (Action.correct, Action.grade) and hasattr(document, field.name):
             values[field.name] = str(getattr(document, field.name) or "")
     return values
-
-
-def gate_notice(action: CaseAction, center: Center, case: CaseView, language: Language) -> str:
-    """Whether the case may go up as it is, in plain words; empty for other acts."""
-    if action.action is not Action.escalate or case.state is None:
-        return ""
-    gate = escalation_gate(center.policy, case.state, frozenset(), center.clock.now())
-    if gate.holding:
-        holding = spoken(language, {"triggers": [str(one) for one in gate.holding]})
-        return translate(language, N_("May go up: {triggers}."), **holding)
-    if gate.open:
-        return translate(language, N_("May go up: there was a mediation attempt."))
-    return translate(
-        language,
-        N_("May not go up yet: no mediation attempt was recorded. It may if one of the reasons below is true."),
-    )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
+from node.cases.documents import CaseDocument
 from node.cases.log import SYSTEM
+from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.i18n import N_, Language, joined, translate
 from node.web import times
-from node.words import word
+from node.words import place_name, word
 from protocol.codes import PartyRole
 from protocol.entries import Kind
 
@@ -189,3 +191,20 @@ def _name(item: object) -> str:
 
 def _instant(value: object) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+
+
+def log_lines(center: Center, document: CaseDocument, language: Language) -> list[LogLine]:
+    """The timeline of a case, the newest entry first."""
+    tree = center.directory.tree
+    writer = LogWriter(language, center.clock.now(), lambda code: place_name(tree.name(code)))
+    return [
+        writer.line(
+            seq=entry.seq,
+            kind=entry.kind,
+            at=entry.at,
+            center=entry.center,
+            actor=entry.actor,
+            data=entry.data,
+        )
+        for entry in reversed(document.log or [])
+    ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.accounts.roles import Action, Role, allowed
+from node.i18n import N_
 from node.web.case_actions import ACTIONS, CaseAction
 from protocol.case import RULES, CaseState, PartnerStatus
 from protocol.codes import ENDED, Status
@@ -135,3 +136,17 @@ def _as_follower(me: str, state: CaseState) -> Iterator[Action]:
 def open_urges(state: CaseState) -> list[int]:
     """The orders that wait for an answer, by their number in the log."""
     return [seq for seq, urge in state.urges.items() if not urge.answered]
+
+
+def why_not_closed(situation: Situation, roles: frozenset[Role]) -> str:
+    """Why the holder can't close the case yet, as a catalog message; empty where it can, or where nobody expects it."""
+    state = situation.state
+    if state is None or state.holder != situation.me or state.ended or not allowed(roles, Action.close):
+        return ""
+    if state.custody.accepted_by is None:
+        return N_("Most things can be done only once somebody has accepted the case.")
+    if state.status not in RULES[Kind.CLOSED].statuses:
+        return N_("It can't be closed yet: no agreement, nor recorded as failed.")
+    return (
+        N_("It can't be closed yet: not every partner has countersigned.") if state.missing_countersignatures() else ""
+    )

@@ -6,6 +6,7 @@ was refused shows the form again with everything typed and the reason, and the c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -19,22 +20,28 @@ from node.cases.refusals import told
 from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.errors_http import language_of
-from node.i18n import N_, Language, translate
+from node.federation.tables import LinkRow
+from node.i18n import N_, Language, joined, translate
 from node.idempotency import Attempt
 from node.invalid import Invalid
 from node.problems import Problem
 from node.unit import Unit, unit_of
 from node.web.case_actions import BY_ACT, CaseAction
-from node.web.case_choices import choices_of, first_values, gate_notice
-from node.web.case_log import LogLine, LogWriter
-from node.web.case_offers import offered
-from node.web.case_view import CaseView, read_case, situation_of
+from node.web.case_choices import choices_of, first_values
+from node.web.case_log import log_lines
+from node.web.case_offers import offered, open_urges, why_not_closed
+from node.web.case_path import delivery_of, stops_of
+from node.web.case_view import CaseView, planned_visits, read_case, situation_of
 from node.web.center import center_of
 from node.web.forms import Document, FormData, Sent, Values, errors_of, form_key, missing, read
+from node.web.gate import gate_view
+from node.web.joint_view import joint_view
+from node.web.loads import named_before, read_loads
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
 from node.web.session import signed_in
 from node.words import place_name
+from protocol.link import State
 
 router = APIRouter()
 
@@ -42,6 +49,14 @@ SHOWN_ACTIONS = 5
 """Buttons beside each other; the others stand in a menu."""
 
 REGISTERED = "register"
+
+LIMITS = (
+    ("1", N_("simple: 1 working day")),
+    ("7", N_("ordinary: 7 working days")),
+    ("20", N_("complex: 20 working days")),
+    ("", N_("by a fixed day")),
+)
+"""Time limits of an assignment by custom (DOMAIN.md); the last one leaves it to the fixed deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +70,12 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form as it is shown: what stands in it and what is wrong with it."""
+    """A form as it is shown: what stands in it, what is wrong with it, and what somebody else did meanwhile."""
 
     values: Values
     errors: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+    changed: str = ""
 
 
 class Missing(Exception):
@@ -75,14 +91,24 @@ def case_page(request: Request, case_id: str, done: str = "") -> Response:
     """The case, as far as this center may see it."""
     caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
-    case = _read(center, case_id)
+    with center.database.read() as session:
+        case = read_case(session, case_id, center.clock.now())
+        delivery = delivery_of(session, center, case.document)
+    situation = situation_of(center, case)
     return render(
         request,
         "case.html",
         caller=caller,
         case=case.document,
-        log=_log(center, case, language),
-        actions=offered(situation_of(center, case), caller.roles),
+        state=case.state,
+        joint=joint_view(case, language),
+        log=log_lines(center, case.document, language),
+        stops=stops_of(case.document.log or []),
+        delivery=delivery,
+        why=why_not_closed(situation, caller.roles),
+        orders=open_urges(case.state) if case.state is not None else [],
+        visits=planned_visits(center, case),
+        actions=offered(situation, caller.roles),
         shown_actions=SHOWN_ACTIONS,
         requests=_requests(case, language),
         done=BY_ACT[done].label if done in BY_ACT else N_("Register") if done == REGISTERED else "",
@@ -124,7 +150,18 @@ def act_sent(request: Request, case_id: str, act: str, sent: Sent) -> Response:
             raise
         errors, status = {"": refusal_text(problem, center, language)}, problem.status
     values = {**sent.values(action.fields), "form": sent.one("form")}
-    return _form(request, caller, action, _read(center, case_id), Filled(values, errors, status))
+    now = _read(center, case_id)
+    changed = _last_entry(center, now, language) if sent.one("epoch") not in ("", str(now.document.epoch)) else ""
+    return _form(request, caller, action, now, Filled(values, errors, status, changed))
+
+
+def _last_entry(center: Center, case: CaseView, language: Language) -> str:
+    """What happened last, in one line, for somebody who was looking at an older state."""
+    line = next(iter(log_lines(center, case.document, language)), None)
+    if line is None:
+        return ""
+    who = joined(language, [place_name(center.directory.tree.name(line.center)), *filter(None, [line.actor])])
+    return translate(language, N_("{what} ({who})"), what=line.kind, who=who)
 
 
 def _given(action: CaseAction, case: CaseView, sent: FormData, language: Language) -> inputs.Input:
@@ -170,6 +207,17 @@ def _once(unit: Unit, caller: Caller, act: Act, key: str) -> str:
 
 def _form(request: Request, caller: Caller, action: CaseAction, case: CaseView, filled: Filled) -> Response:
     center, language = center_of(request), language_of(request)
+    context: dict[str, Any] = {}
+    with center.database.read() as session:
+        target = _target(center, action, case)
+        link = session.get(LinkRow, target) if target is not None else None
+        linked = link.state == State.LINKED if link is not None else None
+        if action.action is Action.assign:
+            context = {
+                "loads": read_loads(session, center),
+                "named_before": named_before(session, center),
+                "limits": [(days, translate(language, text)) for days, text in LIMITS],
+            }
     return render(
         request,
         "action.html",
@@ -179,9 +227,23 @@ def _form(request: Request, caller: Caller, action: CaseAction, case: CaseView, 
         case=case.document,
         values=filled.values,
         errors=filled.errors,
+        changed=filled.changed,
         choices=choices_of(action, center, case, language),
-        notice=gate_notice(action, center, case, language),
+        gate=gate_view(action, center, case, language),
+        target=target,
+        target_linked=linked,
+        transfers=action.action in (Action.escalate, Action.return_),
+        **context,
     )
+
+
+def _target(center: Center, action: CaseAction, case: CaseView) -> str | None:
+    """Where the case goes by this act, where that is clear before anything is chosen."""
+    if action.action is Action.escalate:
+        return center.parent
+    if action.action is Action.return_ and case.state is not None and case.state.custody.stack:
+        return case.state.custody.stack[-1].center
+    return None
 
 
 def _action(act: str) -> CaseAction:
@@ -193,23 +255,6 @@ def _action(act: str) -> CaseAction:
 def _read(center: Center, case_id: str) -> CaseView:
     with center.database.read() as session:
         return read_case(session, case_id, center.clock.now())
-
-
-def _log(center: Center, case: CaseView, language: Language) -> list[LogLine]:
-    """The timeline, the newest entry first."""
-    tree = center.directory.tree
-    writer = LogWriter(language, center.clock.now(), lambda code: place_name(tree.name(code)))
-    return [
-        writer.line(
-            seq=entry.seq,
-            kind=entry.kind,
-            at=entry.at,
-            center=entry.center,
-            actor=entry.actor,
-            data=entry.data,
-        )
-        for entry in reversed(case.document.log or [])
-    ]
 
 
 def _requests(case: CaseView, language: Language) -> list[dict[str, str]]:

@@ -1,38 +1,19 @@
-"""Cases as pages show them: what this center may see now, and nothing more (``node.access`` decides)."""
+"""A case as its page shows it: what this center may see now, and nothing more (``node.access`` decides)."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.access import Access, access_of, visible, visible_row
+from node.access import Access, visible_row
 from node.cases.documents import CaseDocument, case_document
-from node.cases.tables import CaseRow
 from node.center import Center
+from node.clock import LOCAL_ZONE
 from node.web.case_offers import Situation
 from protocol.case import CaseState, PartnerStatus
 from protocol.codes import Status
 from protocol.messages import InvitationKind
-
-LISTED: Final = 50
-"""Cases on the first page: more than a person reads, few enough for an old PC."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseLine:
-    """A case in a list; ``title`` is None where only its header may be seen."""
-
-    id: str
-    display_number: str
-    title: str | None
-    category: str
-    grade: str
-    status: str
-    holder: str | None
-    in_transit_to: str | None
-    deadline: datetime | None
+from protocol.visits import ASKED_AFTER, planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +22,6 @@ class CaseView:
 
     document: CaseDocument
     state: CaseState | None
-
-
-def open_cases(session: Session, now: datetime) -> tuple[list[CaseLine], int]:
-    """Open cases that this center may see, the most urgent first, at most ``LISTED``; and how many there are."""
-    condition = visible(now) & CaseRow.ended.is_(False)
-    total = session.scalar(select(func.count()).select_from(CaseRow).where(condition)) or 0
-    urgent = (CaseRow.deadline.is_(None), CaseRow.deadline, CaseRow.registered_at.desc())
-    rows = session.scalars(select(CaseRow).where(condition).order_by(*urgent).limit(LISTED)).all()
-    return [_line(row, now) for row in rows], total
-
-
-def _line(row: CaseRow, now: datetime) -> CaseLine:
-    named = access_of(row, now) in (Access.FULL, Access.INVITED)
-    return CaseLine(
-        id=row.id,
-        display_number=row.display_number,
-        title=row.title if named else None,
-        category=row.category,
-        grade=row.grade,
-        status=row.status,
-        holder=row.holder,
-        in_transit_to=row.in_transit_to,
-        deadline=row.deadline,
-    )
 
 
 def read_case(session: Session, case_id: str, now: datetime) -> CaseView:
@@ -78,6 +35,25 @@ def read_case(session: Session, case_id: str, now: datetime) -> CaseView:
     if access is Access.FULL and row.state is not None:
         state = CaseState.model_validate_json(row.state)
     return CaseView(case_document(session, row, now), state)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVisit:
+    """A day on which the agreement is asked after, and whether a visit stands for it."""
+
+    day: date
+    made: bool
+
+
+def planned_visits(center: Center, case: CaseView) -> list[PlannedVisit]:
+    """The planned visits of the present agreement."""
+    state = case.state
+    if state is None or state.agreement is None or state.status not in ASKED_AFTER:
+        return []
+    reached = state.agreement.at.astimezone(LOCAL_ZONE).date()
+    made = state.visits - state.agreement.visits_before
+    days = planned(reached, state.agreement.due_on, center.policy.visit_days)
+    return [PlannedVisit(day, number < made) for number, day in enumerate(days)]
 
 
 def situation_of(center: Center, case: CaseView) -> Situation:

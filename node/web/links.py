@@ -37,6 +37,7 @@ class LinkRow:
 class LinkSum:
     """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait.
 
+    ``since`` is since when something waits for the superior whose link is down, or when it was last heard.
     ``serious`` is what everyone must know: a stopped link, or none to the superior. A child that is offline is not.
     """
 
@@ -45,6 +46,7 @@ class LinkSum:
     short: str
     backlog: int
     serious: bool = False
+    since: datetime | None = None
 
 
 def condition_of(state: str, *, connected: bool, backlog: int) -> Condition:
@@ -103,9 +105,11 @@ def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
     if stopped:
         words = translate_plural(language, "{n} link has stopped", "{n} links have stopped", stopped)
         return LinkSum("stopped", words, condition_words("stopped", language), backlog, serious=True)
-    if any(row.condition == "down" and row.direction == "up" for row in rows):
+    up = next((row for row in rows if row.condition == "down" and row.direction == "up"), None)
+    if up is not None:
         words = translate(language, N_("No link to the superior"))
-        return LinkSum("down", words, condition_words("down", language), backlog, serious=True)
+        since = up.oldest_unacked_at or up.last_hello_at
+        return LinkSum("down", words, condition_words("down", language), backlog, serious=True, since=since)
     if down:
         words = translate(language, N_("{linked} of {total} linked"), linked=len(rows) - down, total=len(rows))
         return LinkSum("down", words, words, backlog)

@@ -1,4 +1,4 @@
-"""Pages that every center has: sign in and out, language, home, links, and problems for people to read."""
+"""All pages of a center, and those that belong to nothing else: sign in and out, language, problems for people."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -7,24 +7,51 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from node.accounts import service as accounts
-from node.accounts.roles import Action, allowed
+from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.accounts.tables import TokenKind
 from node.db import DatabaseUnavailable
 from node.errors_http import LANGUAGE_COOKIE, language_of
 from node.i18n import LANGUAGES, N_, Language, translate
 from node.problems import Problem
-from node.web import case_pages, register_page, session
-from node.web.case_view import open_cases
+from node.web import (
+    account_page,
+    board_page,
+    case_list,
+    case_pages,
+    events,
+    inbox_page,
+    links_page,
+    register_page,
+    session,
+    today,
+    users_page,
+)
 from node.web.center import center_of
 from node.web.refusals import refusal_text
-from node.web.rendering import here, local_path, render, see_other, to_login
+from node.web.rendering import first_page, here, local_path, render, see_other, to_login
 from node.web.security import refuse_cross_site
 from node.web.session import signed_in
-from node.web.status_view import status_view
-from node.web.times import long_day
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
+
+
+_router = APIRouter()
+
+_PARTS: Final = (
+    _router,
+    today.router,
+    inbox_page.router,
+    board_page.router,
+    events.router,
+    case_list.router,
+    register_page.router,
+    case_pages.router,
+    links_page.router,
+    users_page.router,
+    account_page.router,
+)
+"""The routes of all pages; a fixed address stands before one with a place in it."""
 
 
 def pages_router() -> APIRouter:
@@ -34,42 +61,16 @@ def pages_router() -> APIRouter:
         default_response_class=HTMLResponse,
         dependencies=[Depends(refuse_cross_site)],
     )
-    for part in (_router, register_page.router, case_pages.router):
+    for part in _PARTS:
         router.include_router(part)
     return router
 
 
-_router = APIRouter()
-
-
 @_router.get("/")
 def home(request: Request) -> Response:
-    """Open cases, links, and what to do next."""
+    """Where this person's work begins."""
     caller = signed_in(request, Action.read_center)
-    center, language = center_of(request), language_of(request)
-    now = center.clock.now()
-    cases, total, figures = None, 0, None
-    with center.database.read() as unit:
-        if allowed(caller.roles, Action.read_cases):
-            cases, total = open_cases(unit, now)
-        if allowed(caller.roles, Action.read_status):
-            figures = status_view(unit, center, now)
-    return render(
-        request,
-        "home.html",
-        caller=caller,
-        cases=cases,
-        total=total,
-        figures=figures,
-        long_today=long_day(now, language),
-    )
-
-
-@_router.get("/links")
-def links(request: Request) -> Response:
-    """The table of links alone; the first page asks for it again and again."""
-    caller = signed_in(request, Action.read_links)
-    return render(request, "links_table.html", caller=caller)
+    return see_other(first_page(center_of(request), caller))
 
 
 @_router.get("/login")

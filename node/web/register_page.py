@@ -2,21 +2,25 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from node.accounts.roles import Action
+from node.accounts.roles import Action, allowed
 from node.accounts.service import Caller
 from node.cases import inputs, service
+from node.cases.acts import perform
 from node.center import Center
 from node.errors_http import language_of
 from node.i18n import N_, translate
 from node.idempotency import Attempt
 from node.invalid import Invalid
 from node.unit import unit_of
+from node.web.case_lines import CaseLine, similar
+from node.web.case_list import here_of
 from node.web.center import center_of
 from node.web.forms import Document, Field, Finder, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.rendering import render, see_other
@@ -28,8 +32,10 @@ from protocol.entries import Party
 
 router = APIRouter()
 
-PARTY_ROWS: Final = (1, 2, 3)
-"""Rows for parties on the form; more can be added by a correction."""
+PARTY_ROWS: Final = (1, 2, 3, 4, 5, 6)
+"""Rows for parties on the form, two of them shown at first; more can be added by a correction."""
+
+SHOWN_ROWS: Final = 2
 
 PARTY_FIELDS: Final = ("name", "phone", "role")
 
@@ -79,21 +85,58 @@ def register_sent(request: Request, sent: Sent) -> Response:
             if name or not errors:
                 errors.setdefault(name, message)
     else:
-        return _register(center_of(request), caller, given, sent.one("form"))
+        seen = frozenset(sent.one("seen").split(","))
+        try:
+            return _register(center_of(request), caller, given, Sending(sent.one("form"), sent.one("then"), seen))
+        except PerhapsThere as perhaps:
+            return _form(request, caller, _typed(sent), errors, perhaps.lines)
     return _form(request, caller, _typed(sent), errors)
 
 
-def _register(center: Center, caller: Caller, given: inputs.RegisterInput, key: str) -> Response:
-    """Register once for one form, however often it was sent."""
-    attempt = Attempt(key or None, "register", given.model_dump_json().encode())
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a form was sent.
+
+    Attributes:
+        key: by which it is recognised when it comes twice.
+        then: ``mediate`` to accept the matter too and go on to its first session.
+        seen: ids of similar matters that the person was shown.
+    """
+
+    key: str
+    then: str
+    seen: frozenset[str]
+
+
+class PerhapsThere(Exception):
+    """Open matters of this type at this place that this person has not been shown yet."""
+
+    def __init__(self, lines: tuple[CaseLine, ...]) -> None:
+        super().__init__()
+        self.lines = lines
+
+
+def _register(center: Center, caller: Caller, given: inputs.RegisterInput, sending: Sending) -> Response:
+    """Register once for one form, however often it was sent.
+
+    Raises:
+        PerhapsThere: the matter may be there already.
+    """
+    attempt = Attempt(sending.key or None, "register", given.model_dump_json().encode())
     with unit_of(center) as unit:
         replay = attempt.begin(unit.session, center.clock, caller)
         if replay is not None:
             return see_other(bytes(replay.body).decode())
+        found = similar(unit.session, here_of(center), given.category, given.place)
+        if any(line.id not in sending.seen for line in found):
+            raise PerhapsThere(found)
         parties = tuple(Party.model_validate(party.model_dump(exclude_none=True)) for party in given.parties)
         values = given.model_dump(exclude={"parties"})
         state = service.register(unit, service.Registration(parties=parties, **values), caller.display_name)
         path = f"/cases/{state.id}?done=register"
+        if sending.then == "mediate" and allowed(caller.roles, Action.accept):
+            perform(unit, state.id, "accept", inputs.NothingInput(), caller.display_name)
+            path = f"/cases/{state.id}/mediations"
         attempt.answer(unit.session, path.encode())
     return see_other(path)
 
@@ -122,7 +165,9 @@ def _typed(sent: FormData) -> Values:
     return {**sent.values(FIELDS), **{name: sent.one(name) for name in [*names, "form"]}}
 
 
-def _form(request: Request, caller: Caller, values: Values, errors: dict[str, str]) -> Response:
+def _form(
+    request: Request, caller: Caller, values: Values, errors: dict[str, str], found: tuple[CaseLine, ...] = ()
+) -> Response:
     language = language_of(request)
     return render(
         request,
@@ -133,5 +178,7 @@ def _form(request: Request, caller: Caller, values: Values, errors: dict[str, st
         errors=errors,
         limits=LIMITS,
         party_rows=PARTY_ROWS,
+        shown_rows=max([SHOWN_ROWS, *(row for row in PARTY_ROWS if values.get(f"party-{row}-name"))]),
+        similar=found,
         choices={name: words(language, name) for name in ("category", "source", "grade", "party_role")},
     )

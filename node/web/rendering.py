@@ -22,6 +22,7 @@ from node.level import NavigationItem
 from node.version import VERSION
 from node.web.center import center_of
 from node.web.links import LinkRow, link_rows, sum_of
+from node.web.notices import desk_of, notices_of
 from node.web.templates import environment
 from node.words import place_name, word
 
@@ -82,6 +83,7 @@ def render(
     tree = center.directory.tree
     if links is None:
         links = link_rows(center, language) if caller is not None else ()
+    desk = desk_of(center) if caller is not None and allowed(caller.roles, Action.read_cases) else None
     page = environment(center.level.template_directory).get_template(template)
     text = page.render(
         language=language,
@@ -98,6 +100,8 @@ def render(
         here=here(request),
         version=VERSION,
         links=links,
+        counts=desk.counts if desk is not None else {},
+        notices=notices_of(desk, language) if desk is not None else [],
         **context,
     )
     headers = {"Content-Language": language, "Vary": "Cookie, Accept-Language"}
@@ -143,6 +147,12 @@ def person_of(caller: Caller | None, language: Language) -> Person | None:
         return None
     roles = [word(language, "role", role) for role in Role if role in caller.roles]
     return Person(caller.username, caller.display_name, joined(language, roles))
+
+
+def first_page(center: Center, caller: Caller) -> str:
+    """Where this person's work begins: the first item of the navigation that they see."""
+    items = navigation(center, caller)
+    return items[0].path if items else "/about"
 
 
 def navigation(center: Center, caller: Caller | None) -> list[NavigationItem]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from node.center import Center
 from node.i18n import N_
 from node.status.board import read_board
+from protocol.status import Counters
 
 TILES: Final = (
     ("registered", N_("registered")),
@@ -41,6 +42,7 @@ class StatusView:
     """
 
     tiles: tuple[Tile, ...]
+    own: tuple[Tile, ...]
     oldest: datetime | None
     missing: int
     alone: bool
@@ -49,12 +51,25 @@ class StatusView:
 def status_view(session: Session, center: Center, now: datetime) -> StatusView:
     """Read the figures."""
     board = read_board(session, center, now)
-    total = board.total(center.code)
-    tiles = [Tile(words, total.get(name, 0)) for name, words in TILES]
-    tiles.append(Tile(N_("succeeded of mediated"), total.get("succeeded", 0), total.get("mediated", 0)))
     return StatusView(
-        tiles=tuple(tiles),
+        tiles=_tiles(board.total(center.code)),
+        own=_own(board.part(center.code).counters),
         oldest=board.oldest(center.code),
         missing=len(board.missing(center.code)),
         alone=not board.children(center.code),
     )
+
+
+def _tiles(total: Counters) -> tuple[Tile, ...]:
+    tiles = [Tile(words, total.get(name, 0)) for name, words in TILES]
+    return (*tiles, _succeeded(total))
+
+
+def _own(counters: Counters) -> tuple[Tile, ...]:
+    visited = Tile(N_("visited of closed"), counters.get("visited", 0), counters.get("visits_due", 0))
+    held, registered = counters.get("held", 0), counters.get("registered", 0)
+    return (Tile(N_("registered"), registered), Tile(N_("held"), held), _succeeded(counters), visited)
+
+
+def _succeeded(counters: Counters) -> Tile:
+    return Tile(N_("succeeded of mediated"), counters.get("succeeded", 0), counters.get("mediated", 0))

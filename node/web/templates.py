@@ -18,6 +18,7 @@ from node.clock import LOCAL_ZONE
 from node.i18n import Language, translate, translate_plural
 from node.web import times
 from node.web.static_files import static_url
+from protocol.status import Rate
 
 TEMPLATE_DIRECTORY: Final = Path(__file__).parent / "templates"
 
@@ -73,6 +74,29 @@ def _due(context: Context, deadline: datetime) -> times.Due:
     return times.due(deadline, context["now"], context["near_days"], _language(context))
 
 
+@pass_context
+def _span(context: Context, start: datetime, end: datetime | None = None) -> str:
+    """How long it lasts: ``{{ since | span(until) }}``, until now where there is no end."""
+    return times.span(start, end or context["now"], _language(context))
+
+
+def _percent(rate: Rate) -> str:
+    """A rate of a hundred, with one decimal, rounded half up as people do it."""
+    tenths = (2000 * rate.numerator + rate.denominator) // (2 * rate.denominator)
+    return f"{tenths // 10}.{tenths % 10}"
+
+
+MASKED_KEEP: Final = (3, 4)
+"""Digits of a telephone number that stay readable at its begin and its end."""
+
+
+def _masked(number: str) -> str:
+    """A telephone number where it only helps to tell people apart: 138****0000."""
+    first, last = MASKED_KEEP
+    hidden = len(number) - first - last
+    return number[:first] + "*" * hidden + number[-last:] if hidden > 0 else "*" * len(number)
+
+
 @cache
 def environment(level_directory: Path) -> Environment:
     """The environment of a level; its own templates are found under ``level/``."""
@@ -96,5 +120,8 @@ def environment(level_directory: Path) -> Environment:
         "time": times.clock_time,
         "iso": times.iso,
         "due": _due,
+        "span": _span,
+        "masked": _masked,
+        "percent": _percent,
     }
     return env

@@ -110,3 +110,17 @@ def due(deadline: datetime, now: datetime, near_days: int, language: Language) -
         return Due("yellow", translate(language, N_("due today {time}"), time=clock_time(deadline)), iso(deadline))
     text = translate_plural(language, "{n} day left", "{n} days left", days)
     return Due("blue" if days <= near_days else "none", text, iso(deadline))
+
+
+HOUR: Final = 3600
+DAY: Final = 24 * HOUR
+
+
+def span(start: datetime, end: datetime, language: Language) -> str:
+    """How long something lasts or lasted, in its largest unit."""
+    seconds = max(0, int((end - start).total_seconds()))
+    if seconds >= DAY:
+        return translate_plural(language, "{n} day", "{n} days", seconds // DAY)
+    if seconds >= HOUR:
+        return translate_plural(language, "{n} hour", "{n} hours", seconds // HOUR)
+    return translate_plural(language, "{n} minute", "{n} minutes", max(1, seconds // 60))

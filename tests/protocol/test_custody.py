@@ -176,7 +176,9 @@ def test_a_bounced_transfer_comes_back_with_everything_as_it_was_at_the_next_epo
     before = log.state.custody
     log.assign(OTHER_VILLAGE)
     assert log.state.custody.deadline is None
-    assert log.bounce().custody == before.model_copy(update={"epoch": before.epoch + 2})
+    after = log.bounce().custody
+    back = {"epoch": before.epoch + 2, "came_by": Kind.BOUNCED, "since": log.entries[-1].head.at}
+    assert after == before.model_copy(update=back)
 
 
 def test_what_was_taken_back_is_the_senders_again_at_the_next_epoch() -> None:
@@ -185,7 +187,8 @@ def test_what_was_taken_back_is_the_senders_again_at_the_next_epoch() -> None:
     before = log.state.custody
     log.escalate(TOWN)
     state = log.take_back()
-    assert state.custody == before.model_copy(update={"epoch": 3})
+    back = {"epoch": 3, "came_by": Kind.RECALLED, "since": log.entries[-1].head.at}
+    assert state.custody == before.model_copy(update=back)
     assert is_take_back(log.entries[-1])
     assert state.followers == [VILLAGE]
 

@@ -293,6 +293,9 @@ def header(center: Center, number: int, **values: object) -> None:
         "joint": False,
         "supervised": False,
         "ended": False,
+        "accepted": False,
+        "since": center.clock.now() + timedelta(seconds=number),
+        "open_orders": 0,
         "header": "{}",
     }
     with center.database.write() as session:

@@ -32,6 +32,13 @@ def upgrade() -> None:
         sa.Column("joint", sa.Boolean(), nullable=False),
         sa.Column("supervised", sa.Boolean(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
+        sa.Column("accepted", sa.Boolean(), nullable=False),
+        sa.Column("came_by", sa.String(), nullable=True),
+        sa.Column("came_from", sa.String(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("open_orders", sa.Integer(), nullable=False),
+        sa.Column("answer_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("visit_on", sa.Date(), nullable=True),
         sa.Column("state", sa.Text(), nullable=True),
         sa.Column("invitation", sa.Text(), nullable=True),
         sa.Column("header", sa.Text(), nullable=True),
@@ -46,6 +53,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_cases_list", ["registered_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_number"), ["number"], unique=False)
         batch_op.create_index("ix_cases_status", ["status"], unique=False)
+        batch_op.create_index("ix_cases_transit", ["in_transit_to"], unique=False)
+        batch_op.create_index("ix_cases_visits", ["holder", "visit_on"], unique=False)
 
     op.create_table(
         "certificates",
@@ -352,6 +361,8 @@ def downgrade() -> None:
     op.drop_table("counters")
     op.drop_table("certificates")
     with op.batch_alter_table("cases", schema=None) as batch_op:
+        batch_op.drop_index("ix_cases_visits")
+        batch_op.drop_index("ix_cases_transit")
         batch_op.drop_index("ix_cases_status")
         batch_op.drop_index(batch_op.f("ix_cases_number"))
         batch_op.drop_index("ix_cases_list")

@@ -1,0 +1,57 @@
+"""Live pages: one stream of server-sent events that says what has changed; the page then asks for itself again.
+
+The stream carries no data of any case, only topics. A page that hears of its topic fetches its own address and takes
+the parts marked ``data-live`` from the answer (``static/js/live.js``), so nothing is rendered twice in two ways, and
+what a person may see is decided at one place. Where the stream does not come through, the page asks every so often.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import StreamingResponse
+
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.pulse import Topic
+from node.web.center import center_of
+from node.web.session import signed_in
+
+router = APIRouter()
+
+REST_S: Final = 20.0
+"""Silence after which a comment is sent, so that proxies and sleeping laptops notice a dead connection."""
+
+ROUNDS: Final = 90
+"""Comments after which the stream ends; the browser connects again and the session is checked anew: half an hour."""
+
+RETRY_MS: Final = 2000
+
+
+def _reader(request: Request) -> Caller:
+    """Whoever is signed in. A dependency, so that the database is read in a thread, not on the event loop."""
+    return signed_in(request, Action.read_center)
+
+
+@router.get("/events")
+async def events(
+    request: Request, _caller: Annotated[Caller, Depends(_reader)], topics: Annotated[str, Query(max_length=100)] = ""
+) -> StreamingResponse:
+    """What changes from now on, of these topics (divided by spaces)."""
+    wanted = [Topic(name) for name in topics.split() if name in set(Topic)]
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(_stream(request, wanted), media_type="text/event-stream", headers=headers)
+
+
+async def _stream(request: Request, topics: list[Topic]) -> AsyncIterator[str]:
+    with center_of(request).pulse.listening(topics) as listener:
+        yield f"retry: {RETRY_MS}\n\n"
+        rounds = 0
+        async for changed in listener.changes(REST_S):
+            if changed:
+                yield f"data: {' '.join(sorted(changed))}\n\n"
+                continue
+            rounds += 1
+            if rounds > ROUNDS:
+                return
+            yield ": still here\n\n"

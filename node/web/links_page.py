@@ -1,0 +1,154 @@
+"""Links, what waits and what is parked, with reasons; enrolling a child and handing out its join file."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter, Request
+from sqlalchemy import select
+from starlette.responses import Response
+
+from node import brokers, enrolment
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.cases.tables import CaseRow
+from node.center import Center
+from node.divisions import children_of
+from node.errors_http import language_of
+from node.federation import inbox
+from node.federation.tables import LinkRow, ParkedRow
+from node.i18n import N_, translate, translate_plural
+from node.problems import Problem
+from node.settings import Settings, load_settings
+from node.trouble import Trouble
+from node.web.center import center_of
+from node.web.forms import Field, Sent, missing, read
+from node.web.rendering import render, see_other
+from node.web.session import signed_in
+
+router = APIRouter()
+
+PARKED_SHOWN: Final = 50
+
+_ENROL: Final = (
+    Field(name="code", label=N_("Division code"), required=True, limit=12),
+    Field(name="name", label=N_("Name"), limit=60),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLine:
+    """A parked message as a person reads it."""
+
+    id: str
+    peer: str
+    type: str
+    case_id: str | None
+    display_number: str | None
+    reason: str
+    parked_at: datetime
+
+
+@router.get("/links")
+def links(request: Request, done: str = "", n: int = 0) -> Response:
+    """All links, parked messages, and the way to enrol a child."""
+    caller = signed_in(request, Action.read_links)
+    return _page(request, caller, done=_done(request, done, n))
+
+
+def _done(request: Request, done: str, n: int) -> str:
+    language = language_of(request)
+    match done:
+        case "retry":
+            return translate_plural(language, "{n} message could be applied", "{n} messages could be applied", n)
+        case "revoked":
+            return translate(language, N_("The center was cut off; what waited for it came back."))
+        case _:
+            return ""
+
+
+@router.post("/links/retry")
+def retry(request: Request) -> Response:
+    """Try all parked messages again."""
+    signed_in(request, Action.manage_links)
+    applied, _stay = inbox.retry_parked(center_of(request))
+    return see_other(f"/links?done=retry&n={applied}")
+
+
+@router.post("/links/enrol")
+def enrol(request: Request, sent: Sent) -> Response:
+    """Enrol a child and hand out its join file, once; it is kept nowhere."""
+    caller = signed_in(request, Action.enrol)
+    center, language = center_of(request), language_of(request)
+    document = read(_ENROL, sent)
+    errors = missing(_ENROL, document, language)
+    if not errors:
+        try:
+            settings = _settings(center)
+            name = str(document["name"]) if "name" in document else None
+            level = sent.one("level") or None
+            made = enrolment.enroll(center, settings, str(document["code"]), name=name, level=level)
+            brokers.install(center.database, settings)
+        except Trouble as trouble:
+            errors["code"] = trouble.text(language)
+        else:
+            headers = {"content-disposition": f'attachment; filename="join-{made.code}.json"'}
+            return Response(made.document(), media_type="application/json", headers=headers)
+    return _page(request, caller, values=sent.values(_ENROL), errors=errors, status=422)
+
+
+@router.post("/links/{code}/revoke")
+def revoke(request: Request, code: str, sent: Sent) -> Response:
+    """Cut a child off. What waited for it comes back."""
+    signed_in(request, Action.enrol)
+    center = center_of(request)
+    if sent.one("sure") != code:
+        raise Problem(422, N_("invalid"), N_("Type the center's code to confirm."))
+    try:
+        settings = _settings(center)
+        enrolment.revoke(center, code)
+        brokers.install(center.database, settings)
+    except Trouble as trouble:
+        raise Problem(409, N_("refused"), trouble.text(language_of(request))) from trouble
+    return see_other("/links?done=revoked")
+
+
+def _settings(center: Center) -> Settings:
+    assert center.data_dir is not None
+    return load_settings(center.data_dir)
+
+
+def _page(
+    request: Request,
+    caller: Caller,
+    *,
+    done: str = "",
+    values: object = None,
+    errors: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    center = center_of(request)
+    with center.database.read() as session:
+        rows = session.execute(
+            select(ParkedRow, CaseRow.display_number)
+            .outerjoin(CaseRow, CaseRow.id == ParkedRow.case_id)
+            .order_by(ParkedRow.parked_at, ParkedRow.seq)
+            .limit(PARKED_SHOWN)
+        )
+        parked = [
+            ParkedLine(row.id, row.peer, row.type or "", row.case_id, number, row.reason, row.parked_at)
+            for row, number in rows
+        ]
+        taken = set(session.scalars(select(LinkRow.peer).where(LinkRow.revoked_at.is_(None))))
+    candidates = [one for one in children_of(center.code) if one.code not in taken]
+    return render(
+        request,
+        "links.html",
+        caller=caller,
+        status=status,
+        parked=parked,
+        done=done,
+        values=values or {},
+        errors=errors or {},
+        candidates=candidates,
+    )

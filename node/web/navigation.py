@@ -1,0 +1,57 @@
+"""Navigation items that levels share; each level puts its own order together."""
+
+from typing import Final
+
+from node.accounts.roles import Action, roles_for
+from node.cases.queues import Queue
+from node.i18n import N_
+from node.level import NavigationItem
+
+_READERS: Final = frozenset(roles_for(Action.read_cases))
+
+TODAY: Final = NavigationItem(key="today", msgid=N_("Today"), path="/today", icon="home", roles=_READERS)
+INBOX: Final = NavigationItem(
+    key="inbox", msgid=N_("Inbox"), path="/inbox", icon="inbox", roles=_READERS, queue=Queue.TO_ACCEPT, hot=True
+)
+CASES: Final = NavigationItem(
+    key="cases", msgid=N_("Cases"), path="/cases", icon="files", roles=_READERS, queue=Queue.OPEN
+)
+REGISTER: Final = NavigationItem(
+    key="register",
+    msgid=N_("Register"),
+    path="/cases/new",
+    icon="plus",
+    roles=frozenset(roles_for(Action.register)),
+    wide=False,
+)
+VISITS: Final = NavigationItem(
+    key="visits",
+    msgid=N_("Visits"),
+    path="/cases?queue=visits",
+    icon="phone-check",
+    roles=frozenset(roles_for(Action.follow_up)),
+    queue=Queue.VISITS,
+)
+JOINT: Final = NavigationItem(
+    key="joint",
+    msgid=N_("Joint mediation"),
+    path="/cases?queue=joint",
+    icon="users-group",
+    roles=_READERS,
+    phone=False,
+    queue=Queue.JOINT,
+)
+BOARD: Final = NavigationItem(
+    key="board", msgid=N_("Board"), path="/board", icon="chart-bar", roles=frozenset(roles_for(Action.read_status))
+)
+LINKS: Final = NavigationItem(
+    key="links",
+    msgid=N_("Links"),
+    path="/links",
+    icon="plug-connected",
+    roles=frozenset(roles_for(Action.manage_links)),
+    phone=False,
+)
+USERS: Final = NavigationItem(
+    key="users", msgid=N_("People"), path="/users", icon="users", roles=frozenset(roles_for(Action.manage_users))
+)
