@@ -13,20 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import httpx2
-
-from tests.faults.clerks import Act, Desk
 from tests.faults.figures import Figure, figure
 from tests.faults.nest import Nest
 from tests.faults.processes import TOWNSHIP, County, Served, county
+from tests.faults.told import must_be_told
 from tests.faults.work import working
 
 DISK_MB = 48
 PIECE = 64 * 1024
-FULL_WITHIN = 60.0
-"""Seconds until a center has used up what it had reserved before the disk became full."""
-
-NOT_SAVED = {"zh-CN": "未保存：", "en": "Not saved: "}
 
 
 class Disk(Protocol):
@@ -122,9 +116,7 @@ def _struck(here: County, disk: Disk, fault: str, times: int) -> Figure:
     with working(here) as work:
         for _ in range(times):
             disk.fill(township)
-            for language, beginning in NOT_SAVED.items():
-                told = _told_while_full(township, language, work.visitor.acts)
-                assert told.startswith(beginning), told
+            must_be_told(township, work.visitor.acts)
             assert township.readiness() is not None, "it still answers"
             waiting = work.escalated()
             time.sleep(1)
@@ -134,28 +126,3 @@ def _struck(here: County, disk: Disk, fault: str, times: int) -> Figure:
     assert township.process.running, "and nobody had to start it again"
     assert log.stat().st_size > 0
     return figure(fault, times, work)
-
-
-def _told_while_full(center: Served, language: str, acts: list[Act]) -> str:
-    """What a clerk is told who registers a matter while the disk is full; what still went in was saved."""
-    desk, began = Desk(center), time.monotonic()
-    desk.client.headers["Accept-Language"] = language
-    given = {"category": "neighbourhood", "place": "一组", "parties": [{"name": "张三"}], "description": "长" * 5000}
-    try:
-        while time.monotonic() - began < FULL_WITHIN:
-            mark = f"m{os.urandom(16).hex()}"
-            try:
-                answer = desk.once("POST", "/cases", {"title": f"纠纷 {mark}", **given}, mark)
-            except httpx2.HTTPStatusError as refused:  # the login, which is a write too
-                answer = refused.response
-            if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
-                assert int(answer.headers["Retry-After"]) > 0
-                assert answer.headers["Content-Language"] == language
-                problem = answer.json()
-                assert problem["type"] == "database-unavailable"
-                return str(problem["detail"])
-            assert answer.status_code == httpx2.codes.CREATED, answer.text
-            acts.append(Act(center.code, "cases", mark, answer.status_code, answer.json(), 1))
-        raise AssertionError(f"the disk of {center.code} is not full")
-    finally:
-        desk.close()
