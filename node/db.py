@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
@@ -40,6 +41,17 @@ SQLITE_CACHE_KIB = 8_000
 
 POOL_SIZE = 8
 """Connections kept; FastAPI's worker threads share them."""
+
+
+POSTGRES_PATIENCE = {
+    "connect_timeout": 5,  # seconds for a server to take a connection
+    "keepalives_idle": 10,  # seconds of silence until it is asked whether it is still there,
+    "keepalives_interval": 5,  # and again,
+    "keepalives_count": 3,  # so often
+    "tcp_user_timeout": 20_000,  # milliseconds until what was sent must have arrived
+}
+"""A server that vanished (its cable was pulled) is noticed within half a minute; by itself the system takes fifteen
+minutes, and every thread would wait. The same parameters in ``database_url`` win."""
 
 
 class DatabaseUnavailable(Exception):
@@ -168,6 +180,8 @@ class Database:
             if reason is None:
                 raise
             raise DatabaseUnavailable(reason) from error
+        except PoolTimeoutError as error:
+            raise DatabaseUnavailable(CROWDED) from error
 
     def _reason(self, error: DBAPIError) -> str | None:
         """Why the database can't be used; None where it can, and the statement was wrong."""
@@ -246,6 +260,7 @@ def _no_lock() -> Iterator[None]:
 
 
 GONE, FAILED = "database server went away", "database server reports an error"
+CROWDED = "too many requests wait for the database"
 _REASONS = {
     "database is locked": "database is locked",
     "readonly database": "database is read-only",
@@ -264,7 +279,7 @@ _REASONS = {
 }
 """What the drivers say, in part and in small letters, and what we make of it."""
 
-REASONS = frozenset({*_REASONS.values(), FAILED})
+REASONS = frozenset({*_REASONS.values(), FAILED, CROWDED})
 """All that ``DatabaseUnavailable`` can say."""
 
 
@@ -313,7 +328,11 @@ def _write_ahead(cursor: Any) -> None:  # noqa: ANN401 - the driver's own object
 
 
 def _postgres_engine(url: str) -> Engine:
-    return create_engine(url, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True, hide_parameters=True)
+    given = make_url(url).query
+    patience = {name: value for name, value in POSTGRES_PATIENCE.items() if name not in given}
+    return create_engine(
+        url, connect_args=patience, pool_size=POOL_SIZE, max_overflow=40, pool_pre_ping=True, hide_parameters=True
+    )
 
 
 def check_readable(database: Database) -> None:

@@ -16,7 +16,6 @@ from types import MappingProxyType
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -54,7 +53,7 @@ def install(app: FastAPI, page: Page | None = None) -> None:
         page: renders problems for requests outside of ``/api/``; without it they are JSON too.
     """
     edge = _Edge(page)
-    for kind in (Problem, RequestValidationError, HTTPException, DatabaseUnavailable, PoolTimeoutError):
+    for kind in (Problem, RequestValidationError, HTTPException, DatabaseUnavailable):
         app.add_exception_handler(kind, edge.handle)
     app.add_middleware(_BodyLimit, edge=edge)
     app.add_middleware(_LastResort, edge=edge)
@@ -93,7 +92,7 @@ DATABASE_REASONS = (
     N_("database is busy"),
     N_("too many requests wait for the database"),
 )
-"""What ``DatabaseUnavailable`` says (``node.db``), for the catalog; the last is the connection pool's."""
+"""What ``DatabaseUnavailable`` says (``node.db``), for the catalog."""
 
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -127,8 +126,6 @@ def _as_problem(error: Exception, method: str) -> Problem | None:
             return Invalid(error.errors())
         case DatabaseUnavailable():
             return _Unavailable(str(error), method, maybe=isinstance(error, MaybeCommitted))
-        case PoolTimeoutError():
-            return _Unavailable(DATABASE_REASONS[-1], method)
         case HTTPException(status_code=400) if isinstance(error.__cause__, ValueError | RecursionError):
             return Problem(422, "invalid", N_("The request body cannot be read."))  # not UTF-8, or nested too deep
         case HTTPException(status_code=413):

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from node.db import Database, DatabaseUnavailable, MaybeCommitted, before_commit
@@ -62,6 +63,28 @@ def test_a_connection_that_breaks_before_the_commit_has_written_nothing(server: 
 def test_whatever_else_the_server_complains_of_is_its_trouble(server: Database) -> None:
     with pytest.raises(DatabaseUnavailable, match="reports an error"):
         run(server, "SET LOCAL statement_timeout = 1", "SELECT pg_sleep(1)")
+
+
+def test_a_crowd_at_the_door_is_told(database: Database) -> None:
+    database.dispose()
+
+    @event.listens_for(database.engine, "do_connect")
+    def crowded(*given: object) -> None:
+        raise PoolTimeoutError  # what the pool says after half a minute
+
+    with pytest.raises(DatabaseUnavailable, match="too many requests"):
+        run(database, "SELECT 1")
+
+
+def test_a_server_that_vanishes_is_noticed_and_the_url_has_the_last_word(postgres_server: PostgresServer) -> None:
+    url = postgres_server.url("postgres")
+    for given, expected in ((url, "20000"), (f"{url}&tcp_user_timeout=7000", "7000")):
+        database = Database(given)
+        with database.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            assert driver.info.get_parameters()["tcp_user_timeout"] == expected
+        database.dispose()
 
 
 def test_a_wrong_statement_is_no_trouble_of_the_database(database: Database) -> None:

@@ -9,7 +9,6 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
@@ -71,10 +70,6 @@ def new_app() -> FastAPI:
     @app.api_route("/api/v1/database/{how}/{reason}", methods=["GET", "POST"])
     def down(how: str, reason: str) -> None:
         raise {"down": DatabaseUnavailable, "torn": MaybeCommitted}[how](reason)
-
-    @app.get("/api/v1/crowded")
-    def crowded() -> None:
-        raise PoolTimeoutError
 
     @app.get("/api/v1/http/{status}")
     def framework(status: int) -> None:
@@ -272,11 +267,6 @@ def test_who_wanted_to_write_is_told_whether_it_was_saved(
 
 def test_every_reason_of_the_database_has_words() -> None:
     assert set(errors_http.DATABASE_REASONS) >= REASONS
-
-
-def test_an_exhausted_pool_is_503_too(client: TestClient) -> None:
-    answer = client.get("/api/v1/crowded")
-    assert (answer.status_code, answer.json()["type"]) == (503, "database-unavailable")
 
 
 def test_a_database_that_really_is_read_only_is_503(database: Database) -> None:

@@ -61,7 +61,7 @@ class Federation:
         """Called when a child was enrolled or revoked."""
         self.reporter = Reporter(center)
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
-        self._started = False
+        self._broker_knows: frozenset[str] | None = None
         self._awake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +91,7 @@ class Federation:
             self._changes_loop,
             self._probe_loop,
         ):
-            self._tasks.append(self._loop.create_task(loop()))
+            self._tasks.append(self._loop.create_task(self._for_ever(loop)))
 
     async def stop(self) -> None:
         """Stop all links and close the wires."""
@@ -174,6 +174,16 @@ class Federation:
 
     # --- loops -------------------------------------------------------------------------------------
 
+    async def _for_ever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop; what nobody foresaw is logged, and it begins again: one bad frame must not end all links."""
+        while True:
+            try:
+                await loop()
+                return
+            except Exception:
+                log.exception("federation.loop_failed", loop=loop.__name__)
+                await asyncio.sleep(POLL_S)
+
     async def _outbox_loop(self) -> None:
         """After each commit: tell the links what their outbox holds now."""
         while True:
@@ -212,7 +222,6 @@ class Federation:
         """Begin links that were enrolled, end links that were revoked, begin those anew whose files were carried."""
         wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
         carried = await self._in_thread(lambda: lanes.read_carried(self.center.database))
-        before = set(self.links)
         for peer in [peer for peer in self.links if peer not in wanted]:
             await self.links.pop(peer).close()
             log.info("link.ended", peer=peer)
@@ -226,10 +235,19 @@ class Federation:
                 continue
             runner = LinkRunner(self.center, peer, direction, wire, self._executor, carried=carried.get(peer, 0))
             self.links[peer] = runner
-            await runner.start()
-        if self._started and set(self.links) != before and self.children_changed is not None:
+            try:
+                await runner.start()
+            except BaseException:
+                del self.links[peer]  # it is begun again with the next tick
+                raise
+        await self._tell_broker()
+
+    async def _tell_broker(self) -> None:
+        """Tell the broker of new and revoked children, again with the next tick if that fails."""
+        peers = frozenset(self.links)
+        if self._broker_knows is not None and self._broker_knows != peers and self.children_changed is not None:
             await self.children_changed()
-        self._started = True
+        self._broker_knows = peers
 
     async def _status_loop(self) -> None:
         """Send counters up, at most once a second; all of them after a new session and once a minute."""

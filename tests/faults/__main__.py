@@ -18,6 +18,7 @@ from tests.faults.disk import can_mount, disk_full, files_limited
 from tests.faults.figures import Figure
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest, nest
+from tests.faults.postgres import postgres_killed
 
 KILLS = 200
 TIMES = 10
@@ -54,7 +55,11 @@ def _disk(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
     return [disk_full(place / "full", nest, asked.times), *limited] if can_mount() else limited
 
 
-FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker, "disk": _disk}
+def _postgres(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    return [postgres_killed(place, nest, asked.times)]
+
+
+FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker, "disk": _disk, "postgres": _postgres}
 
 
 def _say(line: str) -> None:
