@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 
 from tests.sim.profiles import PROFILES, drawn
 from tests.sim.running import PRINTED, describe, run_seeds, told_failure
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first one; 0 draws one, as `make soak` does")
     parser.add_argument("--profile", default="drawn", choices=["drawn", *PROFILES], help="what may fail")
+    parser.add_argument("--these", help="these instead: PROFILE:SEED,PROFILE:SEED")
     parser.add_argument("--processes", type=int, default=1, help="how many at a time")
     parser.add_argument("--trace", action="store_true", help="print what happened, line by line")
     parser.add_argument("--quiet", action="store_true", help="print failures and the sum only")
@@ -26,7 +28,11 @@ def main() -> int:
     done = failed = 0
     struck: Counter[str] = Counter()
     numbers = range(first, first + given.seeds)
-    seeds = ((seed, drawn(seed) if given.profile == "drawn" else given.profile) for seed in numbers)
+    seeds: Iterable[tuple[int, str]] = (
+        (seed, drawn(seed) if given.profile == "drawn" else given.profile) for seed in numbers
+    )
+    if given.these:
+        seeds = [(int(seed), profile) for profile, _, seed in (one.partition(":") for one in given.these.split(","))]
     for report in run_seeds(seeds, processes=given.processes, trace=given.trace):
         done += 1
         struck.update(report.struck)

@@ -1,6 +1,5 @@
 """Bugs planted in what centers make of messages: cases, custody, requests, parking, counters."""
 
-from contextlib import suppress
 from typing import Any
 
 from node.cases import acts, arrivals, granting, log, transfers
@@ -8,7 +7,7 @@ from node.cases.book import Book
 from node.federation import chores, inbox, outbox, reading
 from node.status import descendants
 from node.unit import Unit
-from protocol import case, custody
+from protocol import case
 from protocol.entries import Delivered, Entry, Kind
 from protocol.messages import Lane, Message, TransferNotice, read_message
 from tests.sim.mutant import mutant, replace
@@ -29,21 +28,21 @@ def custody_applied_twice() -> None:
     def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
         right(unit, message, payload)
         state = unit.book.state(payload.case_id)
-        assert state is not None
-        with suppress(Exception):
+        if state is not None and state.holder == unit.me:
             log.write(unit, state.id, Kind.DELIVERED, Delivered(deadline=None), log.SYSTEM)
 
     def check(state: case.CaseState, kind: str, center: str, *, taken_back: bool = False) -> None:
         if kind != Kind.DELIVERED:
             right_check(state, kind, center, taken_back=taken_back)
 
-    def arrive(before: custody.Custody, entry: Entry) -> custody.Custody:
-        return right_arrive(before, entry) if before.flight is not None else before
+    def delivered(state: case.CaseState, entry: Entry) -> case.Changes:
+        return right_effect(state, entry) if state.custody.flight is not None else {}
 
-    right = replace(arrivals, "on_transfer", on_transfer)
+    right = arrivals.on_transfer
     inbox._HANDLERS["cn.liandong.case.transfer.v1"] = on_transfer  # noqa: SLF001
     right_check = replace(case, "check", check)
-    right_arrive = replace(custody, "arrive", arrive)
+    right_effect = case._EFFECTS[Kind.DELIVERED]  # noqa: SLF001
+    case._EFFECTS[Kind.DELIVERED] = delivered  # noqa: SLF001
 
 
 @mutant("an entry that came before the one that precedes it is thrown away")

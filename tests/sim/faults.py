@@ -39,6 +39,7 @@ class Faults:
             "disk_full": self._disk_full,
             "clock": self._clock,
             "versions": self._new_type,
+            "rollback": self._rollback,
         }
 
     def begin(self, length: float) -> None:
@@ -190,6 +191,20 @@ class Faults:
         if machine.running:
             machine.crash("killed", with_broker=self._random.random() < 0.5)
             self._world.restart_later(machine)
+
+    def _rollback(self) -> None:
+        """Somebody copies a database, and some time later puts the copy in its place."""
+        machine = self._machine()
+        image = machine.disk.image()
+        self.note(machine.code, "copied")
+        self._later((2.0, 12.0), lambda: self.roll_back(machine, image))
+
+    def roll_back(self, machine: "Machine", image: bytes) -> None:
+        """Put an older copy of its database in the place of a center's."""
+        machine.crash("its database goes back in time")
+        self.note(machine.code, "rolled back")
+        self._world.oracle.forget(machine, image)
+        self._world.restart_later(machine)
 
     def _crash_at_point(self) -> None:
         """The next time, or soon, that it commits or publishes, it dies just before or after."""

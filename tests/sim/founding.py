@@ -17,10 +17,13 @@ from node.identity import Keys
 from protocol.centers import Certificate, Claims, issue
 from tests.sim import versions
 from tests.sim.clock import BEGIN
-from tests.sim.disk import connection_of, read_disk, write_disk
+from tests.sim.disk import connection_of, engine_of, read_disk, write_disk
 
 COUNTY = "532923000000"
 """祥云县."""
+
+FOUNDING = -1
+"""The engine on which databases are made."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def founded(shape: Shape) -> dict[str, bytes]:
     certificates = [certificate_of(each.code) for each in shape.plan]
     made: dict[str, bytes] = {}
     for each in shape.plan:
-        database = Database("sqlite://")
+        database = Database("sqlite://", engine_of(FOUNDING))
         write_disk(database, empty_disk())
         with database.write() as session:
             session.add(
@@ -94,7 +97,6 @@ def founded(shape: Shape) -> dict[str, bytes]:
                 if other.parent == each.code:
                     add_link(session, other.code, "down", f"U{other.code}")
         made[each.code] = read_disk(database)
-        database.dispose()
     return made
 
 

@@ -18,40 +18,14 @@ from typing import TYPE_CHECKING
 from protocol.compression import decompress
 from protocol.entries import CONTEXT as ENTRY_CONTEXT
 from protocol.keys import from_text, verify
-from protocol.requests import CONTEXT as REQUEST_CONTEXT
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
+from tests.sim.custody import NOBODY, TRANSFERS, Custody, Violation, Written, check_request, follow
 from tests.sim.founding import keys_of
+from tests.sim.restored import Restored
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
-
-
-class Violation(AssertionError):
-    """Something that may never be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Custody:
-    """Who has a case after an entry: a holder, or a flight from one center to another."""
-
-    epoch: int
-    holder: str | None
-    sender: str | None = None
-    to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One entry as it was first seen."""
-
-    head: str
-    signature: str
-    salt: str | None
-    body: str | None
-    kind: str
-    center: str
-    custody: Custody
 
 
 @dataclass(slots=True)
@@ -64,10 +38,6 @@ class Seen:
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-BOUND = {"recall", "countersign", "joint_accept", "joint_decline", "handoff_accept", "handoff_decline"}
-TRANSFERS = {"escalated", "assigned", "returned", "handed_off", "recalled", "rehomed"}
-
-
 class Oracle:
     """The oracle of one world."""
 
@@ -78,7 +48,45 @@ class Oracle:
         """Who may ever have read a case."""
         self.registered: dict[str, str] = {}
         """Cases whose registration a person was told of, and where."""
+        self.restored = Restored(world)
         self._seen = {code: Seen() for code in world.machines}
+
+    def forget(self, machine: "Machine", image: bytes) -> None:
+        """A machine's disk becomes what an older copy holds."""
+        self.restored.happens_to(machine, image)
+        self._seen[machine.code] = Seen()
+
+    def settle(self) -> None:
+        """Everything is at rest: what was shaken must be whole again, and is watched like the rest from now on.
+
+        Raises:
+            Violation: it is not.
+        """
+        for case_id in self.restored.cases:
+            missing = self.restored.missing(case_id)
+            if missing is not None:
+                raise Violation(missing)
+            self.logs[case_id] = []
+            if self.restored.gone(case_id):
+                del self.logs[case_id]
+                self.registered.pop(case_id, None)
+                continue
+            holders = self.restored.holders(case_id)
+            if len(holders) != 1:
+                raise Violation(f"case {case_id[:8]} is held by {holders}")
+            self._read_again(self._world.machines[holders[0]], case_id)
+
+    def _read_again(self, holder: "Machine", case_id: str) -> None:
+        """The log of a case as its holder has it, by our rules."""
+        log = self.logs[case_id]
+        for seq, epoch, head, signature, salt, body, kind, center in holder.disk.raw.execute(
+            "SELECT seq, epoch, head, signature, salt, body, kind, center FROM entries WHERE case_id = ? ORDER BY seq",
+            (case_id,),
+        ).fetchall():
+            where = f"entry {seq} of case {case_id[:8]} at {holder.code}, after all was healed,"
+            if seq != len(log) + 1:
+                raise Violation(f"{where} came after {len(log)}")
+            self._append(case_id, epoch, Written(head, signature, salt, body, kind, center, NOBODY), where)
 
     def acknowledged(self, code: str, case_id: str) -> None:
         """A person was told that a case is registered.
@@ -117,13 +125,17 @@ class Oracle:
         ).fetchall()
         seen.entries = newest
         for case_id, seq, epoch, kind, center, head, signature, salt, body in rows:
-            self._entry(machine, case_id, seq, epoch, Written(head, signature, salt, body, kind, center, _NOBODY))
-        for case_id in {row[0] for row in rows}:
+            self._entry(machine, case_id, seq, epoch, Written(head, signature, salt, body, kind, center, NOBODY))
+        for case_id in {row[0] for row in rows} - self.restored.cases.keys():
             self._copy(machine, case_id)
 
     def _entry(self, machine: "Machine", case_id: str, seq: int, epoch: int, new: Written) -> None:
-        log = self.logs.setdefault(case_id, [])
         where = f"entry {seq} ({new.kind}) of case {case_id[:8]} at {machine.code}"
+        if case_id in self.restored.cases:
+            self._signed(new, where)
+            self._readers(case_id, new)
+            return
+        log = self.logs.setdefault(case_id, [])
         if seq <= len(log):
             first = log[seq - 1]
             same_body = new.body is None or first.body is None or (new.salt, new.body) == (first.salt, first.body)
@@ -134,21 +146,30 @@ class Oracle:
             raise Violation(f"{where} came before entry {len(log) + 1} was ever written")
         if new.center != machine.code:
             raise Violation(f"{where} was never in the database of {new.center}, who signed it")
-        signed = verify(keys_of(new.center).signing.public, ENTRY_CONTEXT, new.head.encode(), from_text(new.signature))
-        if not signed:
-            raise Violation(f"{where} is not signed by {new.center}")
+        self._append(case_id, epoch, new, where)
+
+    def _append(self, case_id: str, epoch: int, new: Written, where: str) -> None:
+        log = self.logs[case_id]
+        self._signed(new, where)
         before = log[-1].custody if log else None
-        custody = _follow(before, new, where)
-        _check_request(new, before, where)
+        custody = follow(before, new, where)
+        check_request(new, before, where)
         if custody.epoch != epoch:
             raise Violation(f"{where} carries epoch {epoch}, not {custody.epoch}")
         log.append(Written(new.head, new.signature, new.salt, new.body, new.kind, new.center, custody))
-        self._readers(case_id, new, custody)
+        self._readers(case_id, new)
 
-    def _readers(self, case_id: str, new: Written, custody: Custody) -> None:
-        readers = self.readers.setdefault(case_id, set())
-        readers.update(code for code in (custody.holder, custody.to) if code is not None)
+    def _signed(self, new: Written, where: str) -> None:
+        public = keys_of(new.center).signing.public
+        if not verify(public, ENTRY_CONTEXT, new.head.encode(), from_text(new.signature)):
+            raise Violation(f"{where} is not signed by {new.center}")
+
+    def _readers(self, case_id: str, new: Written) -> None:
         body = json.loads(new.body or "{}")
+        readers = self.readers.setdefault(case_id, set())
+        readers.add(new.center)
+        if new.kind in TRANSFERS:
+            readers.add(body["to"])
         if new.kind == "viewed":
             readers.add(body["by"])
         if new.kind == "joined":
@@ -191,6 +212,9 @@ class Oracle:
             now = (last, offered, acked)
             if now == before:
                 continue
+            if self.restored.concerns(machine.code, peer):
+                seen.lanes[peer, lane] = now
+                continue
             where = f"{machine.code} to {peer}, lane {lane}: {before} became {now}"
             if any(new < old for new, old in zip(now, before, strict=True)):
                 raise Violation(f"{where}: a position went back")
@@ -214,6 +238,9 @@ class Oracle:
         for peer, lane, applied in raw.execute("SELECT peer, lane, applied_seq FROM inbox").fetchall():
             before = seen.inbox.get((peer, lane), 0)
             if applied == before:
+                continue
+            if self.restored.concerns(machine.code, peer):
+                seen.inbox[peer, lane] = applied
                 continue
             where = f"{machine.code} from {peer}, lane {lane}: {before} became {applied}"
             if applied < before:
@@ -249,44 +276,6 @@ class Oracle:
         """Counters that a center knows of others never go back, however late a snapshot comes."""
         for code, incarnation, counter in machine.disk.raw.execute("SELECT code, incarnation, counter FROM counters"):
             before = seen.counters.get((code, incarnation), 0)
-            if counter < before:
+            if counter < before and not self.restored.concerns(machine.code, code):
                 raise Violation(f"{machine.code}: the row of {code} went back from {before} to {counter}")
             seen.counters[code, incarnation] = counter
-
-
-def _check_request(new: Written, before: Custody | None, where: str) -> None:
-    """An entry made from a request contains it, signed by the asker, and bound to its epoch where it must be."""
-    asked = json.loads(new.body or "{}").get("request")
-    if asked is None:
-        return
-    head = json.loads(asked["head"])
-    key = keys_of(head["center"]).signing.public
-    if not verify(key, REQUEST_CONTEXT, asked["head"].encode(), from_text(asked["signature"])):
-        raise Violation(f"{where}: its request is not signed by {head['center']}")
-    if head["kind"] in BOUND and before is not None and head["epoch"] != before.epoch:
-        raise Violation(f"{where}: asked for in epoch {head['epoch']}, granted in epoch {before.epoch}")
-
-
-_NOBODY = Custody(0, None)
-
-
-def _follow(before: Custody | None, new: Written, where: str) -> Custody:
-    """Custody after an entry, by rules of the oracle's own."""
-    body = json.loads(new.body or "{}")
-    if before is None:
-        if new.kind != "registered":
-            raise Violation(f"{where} begins a log")
-        return Custody(1, new.center)
-    if new.kind == "delivered":
-        if before.to != new.center:
-            raise Violation(f"{where}: {new.center} takes what is {before}")
-        return Custody(before.epoch, new.center)
-    if new.kind == "bounced" or body.get("taken_back"):
-        if before.sender != new.center:
-            raise Violation(f"{where}: {new.center} takes back what is {before}")
-        return Custody(before.epoch + 1, new.center)
-    if before.holder != new.center:
-        raise Violation(f"{where}: {new.center} writes to what is {before}")
-    if new.kind in TRANSFERS:
-        return Custody(before.epoch + 1, None, new.center, body["to"])
-    return before

@@ -37,11 +37,13 @@ class Profile:
 WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"})
 WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
 MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
+RESTORED = frozenset({"rollback"})
 VERSIONS = frozenset({"versions"})
 
 PROFILES = {
     "calm": Profile("calm"),
     "default": Profile("default", faults=WEATHER | WIRES | MACHINES),
+    "restored": Profile("restored", faults=WEATHER | WIRES | MACHINES | RESTORED, always=RESTORED),
     "mixed": Profile("mixed", faults=WEATHER | WIRES | MACHINES | VERSIONS, always=VERSIONS),
 }
 

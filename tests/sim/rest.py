@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from protocol.compression import decompress
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
-from tests.sim.oracle import Written
+from tests.sim.custody import Written
 from tests.sim.profiles import Profile
 
 if TYPE_CHECKING:

@@ -1,12 +1,20 @@
-"""The simulator as part of the tests: it plays the same way twice, and fresh seeds hold."""
+"""The simulator as part of the tests: past failures stay mended, fresh seeds hold, a seed plays the same way twice."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PAST = Path(__file__).parent / "regressions.json"
+"""Every seed that ever failed, why, and what mended it."""
+
+FRESH = 300
+"""Seeds that nobody has seen before, of each run."""
 
 
 def simulate(*arguments: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
@@ -24,6 +32,24 @@ def simulate(*arguments: str, hash_seed: int = 0) -> subprocess.CompletedProcess
 def digests(output: str) -> dict[int, str]:
     """The digest of each seed's trace."""
     return {int(seed): digest for seed, digest in re.findall(r"^seed (\d+) +\S+ +([0-9a-f]{16})", output, re.MULTILINE)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_seed_that_ever_failed_holds() -> None:
+    past = json.loads(PAST.read_text(encoding="utf-8"))
+    assert past
+    seeds = ",".join(f"{one['profile']}:{one['seed']}" for one in past)
+    done = simulate("--these", seeds, "--quiet")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fresh_seeds_hold() -> None:
+    done = simulate("--seeds", str(FRESH), "--first", "0", "--processes", "2", "--quiet")
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_seed_plays_the_same_way_in_another_process_whatever_python_hashes() -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import structlog
 
 from tests.sim import actors, faults, forgery, rest, versions
+from tests.sim.custody import Violation
 from tests.sim.disk import Disk
 from tests.sim.founding import draw_shape, founded
 from tests.sim.loop import SimLoop
 from tests.sim.machine import Machine
 from tests.sim.network import Network
-from tests.sim.oracle import Oracle, Violation
+from tests.sim.oracle import Oracle
 from tests.sim.profiles import Profile
 from tests.sim.trace import Trace
 
@@ -121,6 +122,11 @@ class World:
         return self.loop.time() - begun
 
     def _check_at_rest(self) -> None:
+        try:
+            self.oracle.settle()
+        except Violation as violation:
+            self.fail(f"at rest: {violation}")
+            return
         for check in rest.CHECKS:
             found = check(self)
             if found is not None:

@@ -1,0 +1,75 @@
+"""What the oracle demands of cases that a database has forgotten: a center went back in time, or lost everything.
+
+A restored center may write where it had written already, before it learns what happened; others may believe it for a
+while. So as long as a case is shaken, only signatures are watched. At rest everything must be whole again: one holder,
+one log everywhere by the oracle's own rules, and whatever another database held when it happened stands in that log, or
+is kept as what had to give way. Only what never left the restored database may be gone.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+
+@dataclass(slots=True)
+class Shaken:
+    """A case whose log somebody has forgotten in part.
+
+    Attributes:
+        kept: signatures of the entries that another database held when it happened.
+        may_be_gone: whether no other database knew of it then.
+    """
+
+    kept: set[str] = field(default_factory=set)
+    may_be_gone: bool = True
+
+
+class Restored:
+    """Which centers went back in time, and what is shaken by it."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.centers: set[str] = set()
+        self.cases: dict[str, Shaken] = {}
+
+    def happens_to(self, machine: "Machine", image: bytes) -> None:
+        """A machine's disk becomes what an older copy holds."""
+        forgotten = {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
+        machine.disk.restore(image)
+        self.centers.add(machine.code)
+        left = {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
+        for case_id in forgotten | left:
+            shaken = self.cases.setdefault(case_id, Shaken())
+            for other in self._world.machines.values():
+                if other is not machine:
+                    rows = other.disk.raw.execute("SELECT signature FROM entries WHERE case_id = ?", (case_id,))
+                    shaken.kept |= {row[0] for row in rows}
+            shaken.may_be_gone = not shaken.kept and case_id not in left
+
+    def concerns(self, *codes: str) -> bool:
+        """Whether one of these centers went back in time: positions of their links may do so, too."""
+        return not self.centers.isdisjoint(codes)
+
+    def gone(self, case_id: str) -> bool:
+        """Whether this case may be lost, and is: no database knows it."""
+        shaken = self.cases.get(case_id)
+        return shaken is not None and shaken.may_be_gone and not self.holders(case_id)
+
+    def holders(self, case_id: str) -> list[str]:
+        """Everybody who believes to hold a case."""
+        query = "SELECT 1 FROM cases WHERE id = ? AND holder = ? AND state IS NOT NULL"
+        machines = self._world.machines.values()
+        return [each.code for each in machines if each.disk.raw.execute(query, (case_id, each.code)).fetchone()]
+
+    def missing(self, case_id: str) -> str | None:
+        """What others held of a case when it happened, and nobody has any more."""
+        found: set[str] = set()
+        for machine in self._world.machines.values():
+            for table in ("entries", "lost_entries"):
+                rows = machine.disk.raw.execute(f"SELECT signature FROM {table} WHERE case_id = ?", (case_id,))  # noqa: S608 - two names
+                found |= {row[0] for row in rows}
+        lost = self.cases[case_id].kept - found
+        return f"{len(lost)} entries of case {case_id[:8]} that others held are gone" if lost else None
