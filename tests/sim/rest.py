@@ -18,8 +18,10 @@ def unexpected(event: Mapping[str, object], profile: Profile) -> str | None:
     """Whether a line that the real code logs tells of something that may not be."""
     name = str(event["event"])
     match name:
-        case "link.task_failed" | "link.stopped":
+        case "link.task_failed":
             return f"{name}: {event}"
+        case "link.stopped":  # a restored database heals; that no link stands still is seen at rest
+            return f"{name}: {event}" if profile.faults.isdisjoint({"rollback"}) else None
         case "frame.not_applied" | "frame.not_loaded":
             return None if event["reason"] in DATABASE_REASONS else f"{name}: {event}"
         case "message.parked":
@@ -41,6 +43,8 @@ def restless(world: "World") -> str | None:
         waiting = raw.execute("SELECT peer, lane, last_seq, acked_seq FROM lanes WHERE last_seq > acked_seq").fetchone()
         if waiting:
             return f"{machine.code} has messages for {waiting}"
+        if standing := raw.execute("SELECT peer, state FROM links WHERE state != 'linked'").fetchone():
+            return f"{machine.code}: a link stands still: {standing}"
         if machine.parent and raw.execute("SELECT 1 FROM day_counters WHERE told = 0").fetchone():
             return f"{machine.code} has daily rows to tell"
     return _unknown_above(world)
