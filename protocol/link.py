@@ -64,11 +64,13 @@ from protocol.messages import Lane
 from protocol.wire import PROTOCOL_VERSION, Ack, Data, Hello, InPosition, LanePositions, OutPosition
 
 __all__ = [
+    "FRAME_BUDGET",
     "GREET_MAX_S",
     "GREET_S",
     "KEEPALIVE_S",
     "RESEND_MAX_S",
     "RESEND_S",
+    "ROOM",
     "SILENCE_S",
     "START",
     "WINDOW_BYTES",
@@ -90,9 +92,11 @@ __all__ = [
 
 WINDOW_BYTES = 256 * 1024
 """Unacknowledged payload in flight: a half-open socket with a full buffer can hang the client above this."""
-FRAME_BUDGET = {Lane.CASE: WINDOW_BYTES // 2, Lane.BULK: WINDOW_BYTES // 4}
-"""Payload of one frame, and the most in flight when it is loaded. Two full frames of cases fit into the
-window, one on its way while the other is applied; behind bulk there is always room for a frame of cases."""
+FRAME_BUDGET = WINDOW_BYTES // 4
+"""Payload of one frame. Four fit into the window: one is applied, one waits for that and is read meanwhile, one
+is on its way and one being loaded. None is so large that people wait long behind its commit."""
+ROOM = {Lane.CASE: WINDOW_BYTES - FRAME_BUDGET, Lane.BULK: WINDOW_BYTES // 4}
+"""The most in flight when a frame is loaded: behind bulk there is always room for two frames of cases."""
 GREET_S = 2.0
 """First patience with an unanswered HELLO; doubles up to GREET_MAX_S."""
 GREET_MAX_S = 30.0
@@ -442,7 +446,7 @@ class Link:
             return []
         for lane, outgoing in self._out.items():
             if outgoing.sent.seq < outgoing.last:
-                if self.bytes_in_flight() > FRAME_BUDGET[lane]:
+                if self.bytes_in_flight() > ROOM[lane]:
                     return []
-                return [outgoing.load(lane, FRAME_BUDGET[lane])]
+                return [outgoing.load(lane, FRAME_BUDGET)]
         return []

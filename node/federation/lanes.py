@@ -1,5 +1,6 @@
 """What a link needs of the database: records at the start, the next frame, what was acknowledged. Runs in threads."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, or_, select, update
@@ -10,8 +11,10 @@ from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, Receiv
 from protocol.compression import decompress
 from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
 from protocol.messages import Lane
-from protocol.wire import FRAME_MAX_MESSAGES, FRAME_MAX_PLAIN_BYTES, ORIGIN, chain, pack
+from protocol.wire import FRAME_MAX_PLAIN_BYTES, ORIGIN, chain, pack
 
+FRAME_MESSAGES = 250
+"""Messages that we put into one frame, half of what it may carry: so long people wait behind its commit."""
 RECEIVED_MAX_BYTES = 2 * FRAME_MAX_PLAIN_BYTES
 """What was applied at once: frames that fit into one commit, and the line ends between them."""
 
@@ -44,13 +47,15 @@ def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
         }
 
 
+_LANES = LaneRow.__table__.c
+_WAITING = select(_LANES.peer, _LANES.lane, _LANES.last_seq).where(_LANES.last_seq > _LANES.acked_seq)
+"""Asked after every commit, hence built once, and of the table itself."""
+
+
 def read_last(database: Database) -> list[tuple[str, Lane, int]]:
     """The highest number of every lane that has something unacknowledged."""
     with database.read() as session:
-        rows = session.execute(
-            select(LaneRow.peer, LaneRow.lane, LaneRow.last_seq).where(LaneRow.last_seq > LaneRow.acked_seq)
-        )
-        return [(peer, Lane(lane), last) for peer, lane, last in rows]
+        return [(peer, Lane(lane), last) for peer, lane, last in session.connection().execute(_WAITING)]
 
 
 def read_links(database: Database) -> dict[str, str]:
@@ -61,19 +66,29 @@ def read_links(database: Database) -> dict[str, str]:
         return dict(rows.all())
 
 
-def load_frame(database: Database, peer: str, load: Load) -> tuple[int, Position, bytes]:
+def load_frame(
+    database: Database, peer: str, load: Load, marks: Sequence[MarkAcked] = ()
+) -> tuple[int, Position, bytes]:
     """Take the next messages of a lane, and record that they are offered before anybody can see them.
+
+    Args:
+        database: our database.
+        peer: the neighbour.
+        load: what the link's machine asks for.
+        marks: what the peer's database holds, recorded on this occasion.
 
     Returns:
         How many, the position after the last, and the packed payload.
     """
     with database.write() as session:
+        for mark in marks:
+            _record_acked(session, peer, mark)
         session.execute(select(LaneRow.peer).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update())
         rows = session.execute(
             select(OutboxRow.seq, OutboxRow.body)
             .where(OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq > load.after.seq)
             .order_by(OutboxRow.seq)
-            .limit(FRAME_MAX_MESSAGES)
+            .limit(FRAME_MESSAGES)
         ).all()
         if not rows:
             return 0, load.after, b""
@@ -102,11 +117,15 @@ def _record_offered(session: Session, peer: str, lane: Lane, end: Position) -> N
 def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
     """Record what the peer's database holds."""
     with database.write() as session:
-        session.execute(
-            update(LaneRow)
-            .where(LaneRow.peer == peer, LaneRow.lane == mark.lane, LaneRow.acked_seq < mark.position.seq)
-            .values(acked_seq=mark.position.seq, acked_digest=mark.position.digest)
-        )
+        _record_acked(session, peer, mark)
+
+
+def _record_acked(session: Session, peer: str, mark: MarkAcked) -> None:
+    session.execute(
+        update(LaneRow)
+        .where(LaneRow.peer == peer, LaneRow.lane == mark.lane, LaneRow.acked_seq < mark.position.seq)
+        .values(acked_seq=mark.position.seq, acked_digest=mark.position.digest)
+    )
 
 
 def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:

@@ -6,7 +6,7 @@ goes on meanwhile.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
@@ -227,6 +227,7 @@ class LinkRunner:
     # --- actions -----------------------------------------------------------------------------------
 
     async def _do(self, actions: Iterable[Action]) -> None:
+        marks: list[MarkAcked] = []
         for action in actions:
             match action:
                 case SendHello():
@@ -238,13 +239,17 @@ class LinkRunner:
                 case Apply():
                     self._applies.put_nowait(action)
                 case Load():
-                    self._spawn(self._load(action))
+                    # Of one lane only: locks on two would be taken in another order than by those who send.
+                    self._spawn(self._load(action, [mark for mark in marks if mark.lane is action.lane]))
+                    marks = [mark for mark in marks if mark.lane is not action.lane]
                 case Compare():
                     self._spawn(self._compare(action))
                 case MarkAcked():
-                    self._spawn(self._mark(action))
+                    marks.append(action)
                 case Stopped():
                     log.error("link.stopped", peer=self.peer, reason=action.reason, detail=action.detail)
+        if marks:
+            self._spawn(self._mark(marks))
 
     def _hello(self, action: SendHello) -> bytes:
         hello = Hello(
@@ -296,14 +301,16 @@ class LinkRunner:
         except TransportDown as error:
             log.debug("frame.unsent", peer=self.peer, reason=str(error))
 
-    async def _load(self, load: Load) -> None:
+    async def _load(self, load: Load, marks: Sequence[MarkAcked]) -> None:
+        """Load a frame; what was acknowledged is recorded in the same transaction, which saves one."""
         try:
             count, end, payload = await self._in_thread(
-                partial(lanes.load_frame, self.center.database, self.peer, load)
+                partial(lanes.load_frame, self.center.database, self.peer, load, marks)
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it and asks again
             self._failed("frame.not_loaded", load.lane, error)
             self.machine.load_failed(load)
+            await self._mark(marks)
             return
         await self._do(self.machine.loaded(load, count, end, payload, self._now()))
 
@@ -312,8 +319,9 @@ class LinkRunner:
         await self._do(self.machine.compared(compare, ours, self._now()))
         self._note_state()
 
-    async def _mark(self, mark: MarkAcked) -> None:
-        await self._patiently(lambda: lanes.mark_acked(self.center.database, self.peer, mark))
+    async def _mark(self, marks: Sequence[MarkAcked]) -> None:
+        for mark in marks:
+            await self._patiently(partial(lanes.mark_acked, self.center.database, self.peer, mark))
 
     async def _apply_loop(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from node.federation import lanes
 from node.federation.tables import LaneRow, OutboxRow
 from protocol.link import START, Compare, Load, Position
 from protocol.messages import Lane
-from protocol.wire import FRAME_MAX_MESSAGES, ORIGIN, chain
+from protocol.wire import ORIGIN, chain
 
 PEER = "532923102000"
 BODIES = [f"message {number}".encode() for number in range(1, 31)]
@@ -40,7 +40,7 @@ def offer(outbox: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, i
     """Offers the messages between two numbers as one frame."""
 
     def offer(after: int, last: int) -> None:
-        monkeypatch.setattr(lanes, "FRAME_MAX_MESSAGES", last - after)
+        monkeypatch.setattr(lanes, "FRAME_MESSAGES", last - after)
         count, end, _payload = lanes.load_frame(outbox, PEER, Load(Lane.CASE, Position(after, LINKS[after]), 0, BUDGET))
         assert (count, end) == (last - after, Position(last, LINKS[last]))
 
@@ -100,7 +100,7 @@ def test_a_frame_takes_at_most_five_hundred_messages(database: Database) -> None
             "destination": PEER,
             "queued_at": datetime(2026, 3, 2, tzinfo=UTC),
         }
-        count = FRAME_MAX_MESSAGES + 1
+        count = lanes.FRAME_MESSAGES + 1
         rows = [{**row, "seq": seq, "message_id": f"m{seq}", "body": b"message"} for seq in range(1, count + 1)]
         session.execute(insert(OutboxRow), rows)
-    assert lanes.load_frame(database, PEER, Load(Lane.CASE, START, 0, BUDGET))[0] == FRAME_MAX_MESSAGES
+    assert lanes.load_frame(database, PEER, Load(Lane.CASE, START, 0, BUDGET))[0] == lanes.FRAME_MESSAGES

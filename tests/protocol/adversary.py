@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from protocol.keys import to_text
 from protocol.link import (
+    ROOM,
     WINDOW_BYTES,
     Action,
     Apply,
@@ -294,7 +295,7 @@ class World:
         if peer is None:
             return
         in_flight = side.link.bytes_in_flight()
-        assert in_flight <= WINDOW_BYTES or in_flight <= WINDOW_BYTES // 2 + max(
+        assert in_flight <= WINDOW_BYTES or in_flight <= ROOM[Lane.CASE] + max(
             len(message) for lane in Lane for message in side.store.outbox[lane]
         ), "the window overflows"
         for lane in Lane:

@@ -9,6 +9,7 @@ from protocol.errors import BadFrame
 from protocol.keys import from_text, to_text
 from protocol.lane import WAITING_MAX_BYTES
 from protocol.link import (
+    FRAME_BUDGET,
     GREET_MAX_S,
     GREET_S,
     KEEPALIVE_S,
@@ -51,7 +52,7 @@ ME, PEER = "532923102000", "532923102201"
 MINE, THEIRS = "mine", "theirs"
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 CASE, BULK = Lane.CASE, Lane.BULK
-FULL_FRAME = WINDOW_BYTES // 2
+FULL_FRAME = FRAME_BUDGET
 
 
 def log(count: int, text: str = "message") -> list[bytes]:
@@ -501,11 +502,11 @@ def test_behind_bulk_there_is_room_for_cases_but_not_for_more_bulk() -> None:
 
 def test_a_full_window_waits_for_an_ack() -> None:
     link, actions = linked(LaneRecord(last=9))
-    for _ in range(2):
+    for _ in range(4):
         actions = send(link, load_in(actions), 1, FULL_FRAME)
     assert actions[1:] == []
     assert link.bytes_in_flight() == WINDOW_BYTES
-    assert load_in(link.on_ack(ack(at(1)), 0.1)).after == at(2)
+    assert load_in(link.on_ack(ack(at(1)), 0.1)).after == at(4)
 
 
 def test_a_lone_message_larger_than_the_window_goes_alone() -> None:
