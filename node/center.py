@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from node import policies
 from node.accounts.passwords import PasswordHasher
 from node.clock import Clock
 from node.db import Database
@@ -54,9 +55,11 @@ class Center:
     federation: "Federation | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)
     pulse: Pulse = field(init=False)
+    _policy: Policy | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.database)
+        self.database.on_change(self._follow_policy)
 
     @property
     def code(self) -> str:
@@ -75,5 +78,14 @@ class Center:
 
     @property
     def policy(self) -> Policy:
-        """The policy in force here."""
-        return self.level.policy
+        """The policy in force here: what those above and this center have ordered, else what its level begins with."""
+        return self._policy or self.level.policy
+
+    def read_policy(self) -> None:
+        """Read the policy in force from the database: when the center is opened, and whenever an order was stored."""
+        with self.database.read() as session:
+            self._policy = policies.in_force(self, session)
+
+    def _follow_policy(self, tables: frozenset[str]) -> None:
+        if policies.TABLE in tables:
+            self.read_policy()

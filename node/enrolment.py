@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from node import brokers
+from node import brokers, policies
 from node.cases.numbers import NUMBER
 from node.cases.tables import CaseRow
 from node.cases.undelivered import give_up
@@ -84,6 +84,7 @@ def enroll(
         _store(unit, certificate)
         add_link(unit.session, code, "down", link_key)
         _send_all(unit, code)
+        policies.tell(unit, code)
         for row in waiting:
             unit.outbox.repeat(row)
         spread(unit, [certificate], but=code)

@@ -78,7 +78,7 @@ def open_center(
         signing=keys.signing,
         sealing=keys.sealing,
     )
-    return Center(
+    center = Center(
         identity=identity,
         level=level,
         database=database,
@@ -88,6 +88,8 @@ def open_center(
         root_key=settings.root_key,
         data_dir=settings.data_dir,
     )
+    center.read_policy()
+    return center
 
 
 def save_chain(data_dir: Path, chain: tuple[Certificate, ...]) -> None:

@@ -20,6 +20,7 @@ from protocol.compression import compress, decompress
 from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
 from protocol.errors import BadRecord, LocalError
 from protocol.keys import SealingKey, SigningKey, from_text, seal, to_text, verify
+from protocol.policy_order import PolicyOrder
 from protocol.records import NO_NUL, Count, Frozen, Instant, Number, Record, Token
 from protocol.status import DayRow
 
@@ -34,6 +35,8 @@ ENTRIES_MAX_BYTES = 40 * 1024
 """Entries of one message together, unless a single one is larger."""
 CERTIFICATES_MAX = 40
 """Certificates of one message."""
+POLICIES_MAX = 16
+"""Policies of one message: one of each center up to the root, which is at most eight levels away."""
 YEARS_MAX = 10
 """Years of which a center tells what it lost: more than a center keeps open cases of."""
 
@@ -61,6 +64,7 @@ class Type(StrEnum):
     ANSWER = "cn.liandong.case.answer.v1"
     VIEW = "cn.liandong.case.view.v1"
     CERTIFICATES = "cn.liandong.center.certificates.v1"
+    POLICIES = "cn.liandong.center.policies.v1"
     LOST = "cn.liandong.center.lost.v1"
     TOLD = "cn.liandong.center.told.v1"
     RECOVERED = "cn.liandong.center.recovered.v1"
@@ -196,6 +200,12 @@ class Certificates(Frozen):
     certificates: Annotated[tuple[Certificate, ...], Field(max_length=CERTIFICATES_MAX)]
 
 
+class Policies(Frozen):
+    """Policies of centers above the receiver; each is signed by whoever set it."""
+
+    orders: Annotated[tuple[PolicyOrder, ...], Field(max_length=POLICIES_MAX)]
+
+
 class Lost(Frozen):
     """Our database was lost: tell us again what you hold of our cases."""
 
@@ -260,6 +270,7 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.ANSWER: Answer,
     Type.VIEW: View,
     Type.CERTIFICATES: Certificates,
+    Type.POLICIES: Policies,
     Type.LOST: Lost,
     Type.TOLD: Told,
     Type.RECOVERED: Recovered,

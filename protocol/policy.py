@@ -1,4 +1,7 @@
-"""Policies: what a center lets people do, as versioned data set from above and only stricter below."""
+"""Policies: what a center lets people do, as versioned data set from above and only stricter below.
+
+How they travel is told in ``protocol.policy_order``.
+"""
 
 from datetime import datetime
 from typing import Annotated
@@ -33,11 +36,11 @@ class Policy(Frozen):
     """
 
     version: Annotated[int, Field(ge=1)] = 1
-    mediations_before_escalation: Annotated[int, Field(ge=0)] = 1
-    failures_for_repeated: Annotated[int, Field(ge=1)] = 2
+    mediations_before_escalation: Annotated[int, Field(ge=0, le=20)] = 1
+    failures_for_repeated: Annotated[int, Field(ge=1, le=20)] = 2
     triggers: frozenset[Trigger] = frozenset(Trigger)
     view_hours: Annotated[int, Field(ge=1, le=168)] = 24
-    near_days: Annotated[int, Field(ge=0)] = 3
+    near_days: Annotated[int, Field(ge=0, le=60)] = 3
     visit_days: Annotated[tuple[VisitDay, ...], Field(max_length=VISIT_DAYS_MAX)] = (7, 30)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from node import policies
 from node.cases import arrivals, recovery, reseed, undelivered
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
@@ -56,6 +57,7 @@ SYSTEM_TYPES = frozenset(
         Type.RECEIPT,
         Type.UNDELIVERABLE,
         Type.CERTIFICATES,
+        Type.POLICIES,
         Type.LOST,
         Type.TOLD,
         Type.RECOVERED,
@@ -440,6 +442,7 @@ _HANDLERS: dict[str, Handler] = {
     Type.ANSWER: arrivals.on_answer,
     Type.VIEW: arrivals.on_view,
     Type.CERTIFICATES: _on_certificates,
+    Type.POLICIES: policies.on_policies,
     Type.LOST: reseed.on_lost,
     Type.TOLD: recovery.on_told,
     Type.RECOVERED: recovery.on_recovered,

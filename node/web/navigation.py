@@ -55,3 +55,11 @@ LINKS: Final = NavigationItem(
 USERS: Final = NavigationItem(
     key="users", msgid=N_("People"), path="/users", icon="users", roles=frozenset(roles_for(Action.manage_users))
 )
+RULES: Final = NavigationItem(
+    key="rules",
+    msgid=N_("Rules"),
+    path="/policy",
+    icon="scale",
+    roles=frozenset(roles_for(Action.set_policy)),
+    phone=False,
+)

@@ -22,6 +22,7 @@ from node.web import (
     events,
     inbox_page,
     links_page,
+    policy_page,
     register_page,
     session,
     today,
@@ -50,6 +51,7 @@ _PARTS: Final = (
     links_page.router,
     users_page.router,
     account_page.router,
+    policy_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""
 

@@ -20,6 +20,7 @@ from protocol.messages import (
     HOPS_MAX,
     MESSAGE_MAX_BYTES,
     PAYLOADS,
+    POLICIES_MAX,
     SEALED_MAX_PLAIN_BYTES,
     Answer,
     CaseHeader,
@@ -29,12 +30,16 @@ from protocol.messages import (
     Invitation,
     InvitationKind,
     Lane,
+    Lost,
     Message,
     MessageTooLarge,
+    Policies,
     Receipt,
+    Recovered,
     Refusal,
     RequestMessage,
     RequestState,
+    Told,
     TransferNotice,
     Type,
     Undeliverable,
@@ -48,6 +53,8 @@ from protocol.messages import (
     source_of,
     write_message,
 )
+from protocol.policy import Policy
+from protocol.policy_order import PolicyClaims, issue
 from protocol.records import Frozen
 from protocol.status import DayRow
 from tests.protocol.examples import (
@@ -92,6 +99,12 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.ANSWER: Answer(request_id="request-1", case_id=CASE_ID, state=RequestState.GRANTED),
     Type.VIEW: View(case_id=CASE_ID, until=MORNING),
     Type.CERTIFICATES: Certificates(certificates=chain_of_village()),
+    Type.POLICIES: Policies(
+        orders=(issue(COUNTY.key, PolicyClaims(issuer=COUNTY.code, issued_at=MORNING, policy=Policy(version=2))),)
+    ),
+    Type.LOST: Lost(incarnation="i"),
+    Type.TOLD: Told(incarnation="i", cases=3),
+    Type.RECOVERED: Recovered(incarnation="i", cases=3, lost={2026: "1-3,7"}),
     Type.DAYS: Days(
         rows=(DayRow(code=VILLAGE.code, day="2026-03-02", incarnation="i", version=1, counters={"registered": 1}),),
     ),
@@ -221,6 +234,9 @@ def test_an_envelope_has_limits(old: bytes, new: bytes) -> None:
         (Type.ANSWER, {"reason": "a\0"}),
         (Type.ANSWER, {"reason": "a" * (REASON_MAX + 1)}),
         (Type.CERTIFICATES, {"certificates": [{"claims": "", "signature": ""}] * (CERTIFICATES_MAX + 1)}),
+        (Type.POLICIES, {"orders": [{"claims": "", "signature": ""}] * (POLICIES_MAX + 1)}),
+        (Type.TOLD, {"cases": -1}),
+        (Type.RECOVERED, {"lost": {"2026": "1-"}}),
         (Type.RECEIPT, {"ids": ["a b"]}),
         (Type.UNDELIVERABLE, {"message_id": ""}),
     ],

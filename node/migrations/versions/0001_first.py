@@ -215,6 +215,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_parked_case_id"), ["case_id"], unique=False)
 
     op.create_table(
+        "policies",
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("claims", sa.Text(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "version", name=op.f("pk_policies")),
+    )
+    op.create_table(
         "received_frames",
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -333,6 +342,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_received_frames_received_at"))
 
     op.drop_table("received_frames")
+    op.drop_table("policies")
     with op.batch_alter_table("parked", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_parked_case_id"))
 

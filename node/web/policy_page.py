@@ -1,0 +1,131 @@
+"""The rules in force here (规则), who set them, and the form to set stricter ones for this center and all below it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from node import policies
+from node.accounts.roles import Action
+from node.accounts.service import Caller
+from node.errors_http import language_of
+from node.i18n import N_, translate
+from node.invalid import Invalid
+from node.unit import unit_of
+from node.web.center import center_of
+from node.web.forms import Document, Field, FormData, Sent, Values, errors_of, missing, read
+from node.web.rendering import render, see_other
+from node.web.session import signed_in
+from node.words import words
+from protocol.policy import Policy
+
+router = APIRouter()
+
+FIELDS: Final = (
+    Field(
+        name="mediations_before_escalation",
+        label=N_("Sessions before a case may go up"),
+        kind="number",
+        required=True,
+        hint=N_("0: a case may go up without any."),
+    ),
+    Field(name="failures_for_repeated", label=N_("Failures that count as repeated"), kind="number", required=True),
+    Field(
+        name="triggers",
+        label=N_("Reasons that let a case go up without a session"),
+        kind="choices",
+        words="triggers",
+    ),
+    Field(name="view_hours", label=N_("Hours that a superior's look stays open"), kind="number", required=True),
+    Field(
+        name="near_days", label=N_("Days before a deadline from which it shows as near"), kind="number", required=True
+    ),
+    Field(
+        name="visit_days",
+        label=N_("Days after an agreement on which it is asked after"),
+        kind="names",
+        hint=N_("Several numbers with commas between, such as 7, 30."),
+    ),
+)
+
+
+@router.get("/policy")
+def policy(request: Request, done: bool = False) -> Response:  # noqa: FBT001, FBT002 - a mark in the address
+    """The rules as they are."""
+    caller = signed_in(request, Action.set_policy)
+    return _page(request, caller, values_of(center_of(request).policy), done=done)
+
+
+@router.post("/policy")
+def policy_sent(request: Request, sent: Sent) -> Response:
+    """Set the rules of this center and all below it."""
+    caller = signed_in(request, Action.set_policy)
+    center, language = center_of(request), language_of(request)
+    document = read(FIELDS, sent)
+    errors = missing(FIELDS, document, language)
+    if not errors:
+        try:
+            with unit_of(center) as unit:
+                policies.set_policy(unit, _policy(document))
+        except Invalid as invalid:
+            errors = errors_of(invalid, FIELDS, language)
+        except policies.LooserThanAbove as looser:
+            less = translate(language, N_("This asks for less than the superior's rules; only more is possible."))
+            errors = dict.fromkeys(looser.fields, less)
+        else:
+            return see_other("/policy?done=true")
+    return _page(request, caller, _typed(sent), errors=errors, status=422)
+
+
+def _policy(document: Document) -> Policy:
+    try:
+        return Policy.model_validate({"triggers": [], "visit_days": [], **document})
+    except ValidationError as error:
+        raise Invalid(error.errors()) from error
+
+
+def values_of(policy: Policy) -> Values:
+    """A policy as it stands in the form."""
+    return {
+        "mediations_before_escalation": str(policy.mediations_before_escalation),
+        "failures_for_repeated": str(policy.failures_for_repeated),
+        "triggers": sorted(policy.triggers),
+        "view_hours": str(policy.view_hours),
+        "near_days": str(policy.near_days),
+        "visit_days": ", ".join(map(str, policy.visit_days)),
+    }
+
+
+def _typed(sent: FormData) -> Values:
+    return sent.values(FIELDS)
+
+
+def _page(
+    request: Request,
+    caller: Caller,
+    values: Values,
+    *,
+    errors: Mapping[str, str] | None = None,
+    done: bool = False,
+    status: int = 200,
+) -> Response:
+    center, language = center_of(request), language_of(request)
+    tree = center.directory.tree
+    with center.database.read() as session:
+        known = policies.history(session)
+    return render(
+        request,
+        "policy.html",
+        caller=caller,
+        status=status,
+        fields=FIELDS,
+        values=values,
+        errors=errors or {},
+        done=done,
+        in_force=center.policy,
+        history=known,
+        below=len(tree.descendants(center.code)),
+        choices={"triggers": words(language, "triggers")},
+    )
