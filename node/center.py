@@ -15,6 +15,7 @@ from node.identity import Identity
 from node.level import Level
 from node.metrics import Metrics
 from node.pulse import Pulse
+from node.turns import Courtesy
 from node.unit import system_random
 from protocol.policy import Policy
 
@@ -35,6 +36,7 @@ class Center:
         hasher: hashes passwords.
         root_key: public signing key of the root, the anchor of trust.
         metrics: counters of this process.
+        courtesy: whether a request is being answered; links wait for that.
         verifier: verifies the signatures of what comes over links.
         federation: its links, once the service runs.
         data_dir: where everything of this center lies; None only in tests that need no files.
@@ -51,6 +53,7 @@ class Center:
     root_key: str
     data_dir: Path | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)
     federation: "Federation | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)

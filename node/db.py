@@ -4,13 +4,12 @@ A unit of work is ``with database.write() as session:``; it commits once, at the
 back when the block raises. Services never commit. ``with database.read() as session:`` never writes.
 
 On SQLite a write takes ``BEGIN IMMEDIATE`` (so that a conflict shows at the start, not in the middle) and a lock of
-this process in front of it, which is fair where SQLite's own busy loop is not. On PostgreSQL the rows that order
-things (a case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
+this process in front of it, which gives people the first turn where SQLite's own busy loop is a draw. On PostgreSQL
+the rows that order things (a case, a link's lane) are locked with ``SELECT ... FOR UPDATE`` by whoever needs them.
 """
 
 import re
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +23,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
+
+from node.turns import WriteTurns
 
 SQLITE_BUSY_MS = 10_000
 """How long a writer waits for another process (the command line) before it says that the database is locked."""
@@ -122,7 +123,7 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = engine or (_sqlite_engine(url) if self.is_sqlite else _postgres_engine(url))
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
-        self._write_lock = threading.RLock()
+        self._turns = WriteTurns()
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Changed] = []
         if not event.contains(self.engine, "before_cursor_execute", _note_table):
@@ -136,14 +137,18 @@ class Database:
             session.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, behind_people: bool = False) -> Iterator[Session]:
         """One unit of work: commits at the end of the block, rolls back if it raises.
+
+        Args:
+            behind_people: whoever else wants to write goes first, for work that nobody waits for.
 
         Raises:
             DatabaseUnavailable: nothing was written.
             MaybeCommitted: perhaps it was.
         """
-        with self._write_lock if self.is_sqlite else _no_lock(), self._sessions() as session, self._translated():
+        turn = _no_lock() if not self.is_sqlite else self._turns.behind_people() if behind_people else self._turns
+        with turn, self._sessions() as session, self._translated():
             if self.is_sqlite:
                 session.connection(execution_options={"liandong_begin": "IMMEDIATE"})
             session.connection().info[_TOUCHED] = set()
@@ -204,7 +209,7 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with self._write_lock, closing(self.engine.raw_connection()) as connection:
+        with self._turns.behind_people(), closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
             try:
                 free = int(cursor.execute("PRAGMA freelist_count").fetchone()[0])

@@ -1,6 +1,10 @@
-"""Measures how long requests take, by route and status; never by address, which may hold a case's id."""
+"""Measures how long requests take, by route and status; never by address, which may hold a case's id.
+
+While one is being answered, up to its first byte, the links are told to wait (``node.turns``).
+"""
 
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,14 +28,18 @@ class RequestTimes:
         started = time.perf_counter()
         status = "500"
 
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = str(message["status"])
-            await send(message)
+        with ExitStack() as answering:
+            answering.enter_context(center.courtesy.answering())
 
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            center.metrics.requests.labels(scope["method"], route, status).observe(time.perf_counter() - started)
+            async def noting(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = str(message["status"])
+                    answering.close()  # what comes may be a stream without end
+                await send(message)
+
+            try:
+                await self._app(scope, receive, noting)
+            finally:
+                route = getattr(scope.get("route"), "path", "other")
+                center.metrics.requests.labels(scope["method"], route, status).observe(time.perf_counter() - started)

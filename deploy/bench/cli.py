@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from deploy.bench import catchup as catchup_bench
 from deploy.bench import latency as latency_bench
 from deploy.bench import link as link_bench
 
@@ -42,6 +43,16 @@ def latency(
 ) -> None:
     """Time from an escalation at a village to the case at its township, both idle; and memory at rest."""
     _show(latency_bench.measure(escalations), as_json=as_json)
+
+
+@app.command()
+def backlog(
+    messages: Annotated[int, typer.Option(min=1, help="Entries that wait at the village.")] = catchup_bench.MESSAGES,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds to measure each center alone.")] = catchup_bench.IDLE_S,
+    as_json: AsJson = False,
+) -> None:
+    """A village comes back after a month: what people at it and at its township wait while the backlog drains."""
+    _show(catchup_bench.measure(messages, idle), as_json=as_json)
 
 
 def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:

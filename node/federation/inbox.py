@@ -158,7 +158,7 @@ def _no_collector() -> Iterator[None]:
 
 def _apply_frame(center: "Center", peer: str, action: Apply, read: Sequence[Arrival | None]) -> int:
     try:
-        with center.database.write() as session:
+        with center.database.write(behind_people=True) as session:
             frame = _open(center, session, peer, action, read)
             for line, arrival in zip(action.messages, read, strict=True):
                 _apply(frame, arrival or read_verified(center, peer, line))
@@ -173,7 +173,7 @@ def _apply_frame(center: "Center", peer: str, action: Apply, read: Sequence[Arri
 
 def _apply_one_by_one(center: "Center", peer: str, action: Apply, read: Sequence[Arrival | None]) -> int:
     parked = 0
-    with center.database.write() as session:
+    with center.database.write(behind_people=True) as session:
         frame = _open(center, session, peer, action, read)
         for seq, (line, arrival) in enumerate(zip(action.messages, read, strict=True), start=action.first):
             try:

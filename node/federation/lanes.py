@@ -80,7 +80,7 @@ def load_frame(
     Returns:
         How many, the position after the last, and the packed payload.
     """
-    with database.write() as session:
+    with database.write(behind_people=True) as session:
         for mark in marks:
             _record_acked(session, peer, mark)
         session.execute(select(LaneRow.peer).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update())
@@ -116,7 +116,7 @@ def _record_offered(session: Session, peer: str, lane: Lane, end: Position) -> N
 
 def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
     """Record what the peer's database holds."""
-    with database.write() as session:
+    with database.write(behind_people=True) as session:
         _record_acked(session, peer, mark)
 
 
@@ -185,13 +185,13 @@ def read_carried(database: Database) -> dict[str, int]:
 
 def record_state(database: Database, peer: str, values: dict[str, str | float | datetime | None]) -> None:
     """Record how a link stands."""
-    with database.write() as session:
+    with database.write(behind_people=True) as session:
         session.execute(update(LinkRow).where(LinkRow.peer == peer).values(**values))
 
 
 def all_offline(database: Database) -> None:
     """At the start of a process nobody is linked."""
-    with database.write() as session:
+    with database.write(behind_people=True) as session:
         session.execute(update(LinkRow).where(LinkRow.state != "stopped").values(state="offline"))
 
 

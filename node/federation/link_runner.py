@@ -303,6 +303,7 @@ class LinkRunner:
 
     async def _load(self, load: Load, marks: Sequence[MarkAcked]) -> None:
         """Load a frame; what was acknowledged is recorded in the same transaction, which saves one."""
+        await self.center.courtesy.after_you()
         try:
             count, end, payload = await self._in_thread(
                 partial(lanes.load_frame, self.center.database, self.peer, load, marks)
@@ -326,6 +327,7 @@ class LinkRunner:
     async def _apply_loop(self) -> None:
         while True:
             action = await self._applies.get()
+            await self.center.courtesy.after_you()
             try:
                 parked = await self._in_thread(partial(apply_frame, self.center, self.peer, action, self._reader))
             except Exception as error:  # noqa: BLE001 - whatever it is, the machine must hear of it; the frame comes again

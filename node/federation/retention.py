@@ -30,7 +30,7 @@ LOOK = 10_000
 def purge_old(database: Database, clock: Clock) -> int:
     """Forget what is past its time; returns how many messages and frames."""
     before = clock.now() - KEPT
-    with database.write() as session:
+    with database.write(behind_people=True) as session:
         idempotency.purge(session, clock)
         purge_tokens(session, clock)
     gone = 0
@@ -48,11 +48,11 @@ def purge_old(database: Database, clock: Clock) -> int:
 def _purge(database: Database, ends: dict[tuple[str, str], int], frames: list[tuple[str, str, str, int]]) -> int:
     gone = 0
     for (peer, lane), end in ends.items():
-        with database.write() as session:
+        with database.write(behind_people=True) as session:
             old = delete(OutboxRow).where(OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq < end)
             gone += len(session.scalars(old.returning(OutboxRow.seq)).all())
     if frames:
-        with database.write() as session:
+        with database.write(behind_people=True) as session:
             session.execute(delete(ReceivedFrameRow).where(_FRAME.in_(frames)))
         gone += len(frames)
     return gone

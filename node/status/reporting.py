@@ -240,7 +240,7 @@ class Reporter:
             row = own_row(session, self._center, now)
         if self._told is not None and (_same(self._told, row) or row.counter > self._told.counter):
             return row
-        with self._center.database.write() as session:
+        with self._center.database.write(behind_people=True) as session:
             ensure_row(session, self._center, now)
             mine = select(CounterRow).where(CounterRow.code == self._center.code).with_for_update()
             kept = session.scalars(mine).one()

@@ -45,9 +45,9 @@ class SimDatabase(Database):
         self._machine = machine
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, behind_people: bool = False) -> Iterator[Session]:
         """One unit of work."""
-        with super().write() as session:
+        with super().write(behind_people=behind_people) as session:
             yield session
             self._machine.pass_point("before commit")
 
