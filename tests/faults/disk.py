@@ -15,7 +15,7 @@ from typing import Protocol
 
 from tests.faults.figures import Figure, figure
 from tests.faults.nest import Nest
-from tests.faults.processes import TOWNSHIP, County, Served, county
+from tests.faults.processes import SMALL, TOWNSHIP, County, Served, county
 from tests.faults.told import must_be_told
 from tests.faults.work import working
 
@@ -97,13 +97,13 @@ def small_disk(place: Path) -> Iterator[SmallDisk]:
 
 def disk_full(place: Path, nest: Nest, times: int) -> Figure:
     """Fill the township's own small disk again and again."""
-    with small_disk(place / TOWNSHIP) as disk, county(place, nest) as here:
+    with small_disk(place / TOWNSHIP) as disk, county(place, nest, parents=SMALL) as here:
         return _struck(here, disk, "disk full: database, log and broker", times)
 
 
 def files_limited(place: Path, nest: Nest, times: int) -> Figure:
     """Let no file of the township's process grow."""
-    with county(place, nest) as here:
+    with county(place, nest, parents=SMALL) as here:
         return _struck(here, LimitedFiles(), "files of database and log can't grow", times)
 
 

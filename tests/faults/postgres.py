@@ -18,7 +18,7 @@ from psycopg import sql
 from tests.conftest import MEMORY_DISK, MEMORY_DISK_FREE
 from tests.faults.figures import Figure, figure
 from tests.faults.nest import Nest
-from tests.faults.processes import TOWNSHIP, VILLAGE, county, until
+from tests.faults.processes import SMALL, TOWNSHIP, VILLAGE, county, until
 from tests.faults.told import must_be_told
 from tests.faults.work import working
 
@@ -81,7 +81,7 @@ def server() -> Iterator[Server]:
 
 def postgres_killed(place: Path, nest: Nest, times: int) -> Figure:
     """Kill the server of all centers again and again."""
-    with server() as database, county(place, nest, database_url=database.new_database) as here:
+    with server() as database, county(place, nest, parents=SMALL, database_url=database.new_database) as here:
         here.start()
         pids = {one.code: one.process.pid for one in here if one.process is not None}
         with working(here) as work:

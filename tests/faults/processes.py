@@ -36,6 +36,9 @@ PARENTS: Mapping[str, str | None] = {
     OTHER_VILLAGE: OTHER_TOWNSHIP,
 }
 
+SMALL: Mapping[str, str | None] = {COUNTY: None, TOWNSHIP: COUNTY, VILLAGE: TOWNSHIP}
+"""As much of it as one fault at one place needs."""
+
 USER, PASSWORD = "dispatcher", "correct horse battery"
 READY_WITHIN = 60.0
 """Seconds; a center starts within two, on a machine that does nothing else."""

@@ -7,7 +7,7 @@ import pytest
 from node.trouble import DatabaseTrouble
 from tests.faults.disk import can_mount, disk_full, files_limited, small_disk
 from tests.faults.nest import Nest
-from tests.faults.processes import READY_WITHIN, TOWNSHIP, county
+from tests.faults.processes import READY_WITHIN, SMALL, TOWNSHIP, county
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -20,7 +20,7 @@ def test_a_full_disk_is_told_and_heals_alone(tmp_path: Path, nest: Nest) -> None
 @pytest.mark.skipif(not can_mount(), reason="only root mounts disks")
 def test_a_center_that_is_started_on_a_full_disk_says_so_and_can_be_started_later(tmp_path: Path, nest: Nest) -> None:
     """Whoever looks after processes (systemd) starts it again and again."""
-    with small_disk(tmp_path / TOWNSHIP) as disk, county(tmp_path, nest) as here:
+    with small_disk(tmp_path / TOWNSHIP) as disk, county(tmp_path, nest, parents=SMALL) as here:
         township = here[TOWNSHIP]
         here.start()
         township.stop()
