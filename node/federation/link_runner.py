@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from node.clock import ClockWatch
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
 from node.federation import lanes
@@ -96,6 +97,7 @@ class LinkRunner:
         self.subject = f"up.{center.code}" if direction == "up" else f"dn.{peer}"
         self.machine = Link(center.code, peer, center.identity.incarnation, {})
         self.clock_offset: float | None = None
+        self._clock_watch = ClockWatch(center.clock, asyncio.get_running_loop().time)
         self.last_hello_at: datetime | None = None
         self.linked_once = asyncio.Event()
         self.fresh_session = False
@@ -140,6 +142,8 @@ class LinkRunner:
     async def tick(self) -> None:
         """Time passed."""
         if self.transport.connected:
+            if self._clock_watch.was_set() and self.machine.state is State.LINKED:
+                await self._do([SendHello(answering=None)])  # its answer brings the peer's clock
             await self._do(self.machine.tick(self._now()))
             self._note_state()
 

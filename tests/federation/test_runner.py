@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from node.db import DatabaseUnavailable
 from node.federation import lanes
 from node.federation.runner import Federation
 from protocol.messages import Type, Void
-from tests.federation_kit import Fed, Wire, county
+from tests.federation_kit import Fed, MovedClock, Wire, county
 
 TOWN = "532923101000"
 
@@ -76,3 +77,25 @@ def test_the_broker_hears_of_a_new_child_even_if_the_first_word_failed(tmp_path:
         await fed.until(lambda: len(heard) == 2, 20)
 
     play(tmp_path, scene)
+
+
+def test_a_clock_that_is_set_is_shown_on_both_sides_of_a_link_that_stays_up(tmp_path: Path) -> None:
+    async def scene(fed: Fed, federation: Federation) -> None:
+        await fed[TOWN].stop()
+        fed[TOWN].center.clock = ahead = MovedClock()
+        await fed[TOWN].start()
+        restarted = fed[TOWN].federation
+        assert restarted is not None
+        await fed.until(restarted.links[fed.root.code].linked_once.is_set, 20)
+        await fed.settle()
+        upward, session = restarted.links[fed.root.code], federation.links[TOWN].machine.session
+        ahead.advance(timedelta(days=-3650))
+        await fed.until(lambda: _about(federation.links[TOWN].clock_offset, -3650 * 86400), 20)
+        await fed.until(lambda: _about(upward.clock_offset, 3650 * 86400), 20)
+        assert federation.links[TOWN].machine.session == session
+
+    play(tmp_path, scene)
+
+
+def _about(offset: float | None, expected: float) -> bool:
+    return offset is not None and abs(offset - expected) < 30
