@@ -14,14 +14,19 @@ from pathlib import Path
 from node.logs import setup_command_logs
 from tests.faults import figures
 from tests.faults.broker import broker_killed, broker_wiped
+from tests.faults.clocks import STEPS, stepped
 from tests.faults.disk import can_mount, disk_full, files_limited
 from tests.faults.figures import Figure
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest, nest
+from tests.faults.network import PARTINGS, bad_line, parted
 from tests.faults.postgres import postgres_killed
 
 KILLS = 200
 TIMES = 10
+PARTINGS_TIMES, PARTED = 2, 45.0
+"""Long enough for a silent connection to be given up (30 s), and for the link to greet anew (35 s)."""
+CLOCK_TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,23 @@ def _postgres(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
     return [postgres_killed(place, nest, asked.times)]
 
 
-FAULTS: dict[str, Fault] = {"kills": _kills, "broker": _broker, "disk": _disk, "postgres": _postgres}
+def _network(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    partings = [parted(place / str(number), nest, how, PARTINGS_TIMES, PARTED) for number, how in enumerate(PARTINGS)]
+    return [*partings, bad_line(place / "bad", nest, asked.times)]
+
+
+def _clocks(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
+    return [stepped(place / str(number), nest, name, CLOCK_TIMES) for number, name in enumerate(STEPS)]
+
+
+FAULTS: dict[str, Fault] = {
+    "kills": _kills,
+    "broker": _broker,
+    "disk": _disk,
+    "postgres": _postgres,
+    "network": _network,
+    "clocks": _clocks,
+}
 
 
 def _say(line: str) -> None:
