@@ -105,7 +105,10 @@ def main() -> None:
                 continue
             _say(f"--- {name}")
             with tempfile.TemporaryDirectory(prefix="liandong-faults-") as place:
-                measured += fault(Path(place), made, Campaign(given.kills, given.seed, given.times))
+                struck = fault(Path(place), made, Campaign(given.kills, given.seed, given.times))
+            for one in struck:
+                _say(" | ".join(one.cells))
+            measured += struck
     print(f"\nMeasured {figures.machine()}.\n\n{figures.table(measured)}")
     if given.write and given.only is None:
         figures.write(measured)
