@@ -93,6 +93,13 @@ carry = typer.Typer(
 )
 app.add_typer(users, name="user")
 app.add_typer(carry, name="carry")
+parked = typer.Typer(
+    help=_(N_("Messages that could not be applied and wait.")),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(parked, name="parked")
 app.add_typer(bench, name="bench")
 
 Directory = Annotated[
@@ -438,3 +445,22 @@ def carry_in(
     from node.commands.carrying import run_carry_in
 
     run_carry_in(directory, files)
+
+
+@parked.command("list", help=_(N_("Show what is parked here, and what of ours is parked at its destination.")))
+def parked_list(directory: Directory = HERE, as_json: Json = False) -> None:
+    from node.commands.parked import show_parked
+
+    show_parked(directory, as_json=as_json)
+
+
+@parked.command("retry", help=_(N_("Try parked messages again. Works while the center runs.")))
+def parked_retry(
+    parked_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help=_(N_("Only this one, and those of its case behind it.")))
+    ] = None,
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.parked import run_retry
+
+    run_retry(directory, parked_id)

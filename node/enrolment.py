@@ -22,7 +22,7 @@ from node.cases.undelivered import give_up
 from node.center import Center
 from node.directory import add_certificates
 from node.divisions import divisions
-from node.federation.inbox import spread
+from node.federation.handlers import spread
 from node.federation.lanes import add_link
 from node.federation.nkey import new_user_seed
 from node.federation.tables import CertificateRow, InboxRow, LaneRow, LinkRow, LossRow, OutboxRow

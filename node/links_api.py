@@ -13,12 +13,12 @@ from node.accounts.service import Caller
 from node.cases.api import Here
 from node.center import Center
 from node.federation import inbox, lanes
-from node.federation.tables import InboxRow, LaneRow, LinkRow, ParkedRow
+from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, ParkedRow
 from node.i18n import N_
 from node.problems import Problem
 from protocol.codes import CenterCode
 from protocol.messages import Lane
-from protocol.records import Instant
+from protocol.records import Instant, Token
 
 router = APIRouter(tags=["center"])
 
@@ -122,18 +122,71 @@ class RetryOut(BaseModel):
     parked: int
 
 
+class ParkedElsewhereOut(BaseModel):
+    """A message of ours that its destination could not apply; it waits there, and somebody there must look at it."""
+
+    message_id: str
+    destination: str
+    case_id: str | None
+    reason: str
+    queued_at: Instant
+
+
 @router.get("/parked")
 def parked(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_links))]) -> list[ParkedOut]:
-    """Messages that could not be applied, oldest first, with their reasons."""
+    """Messages that could not be applied, oldest first, with their reasons; at most 200."""
     with here.database.read() as session:
-        rows = session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq).limit(PARKED_MAX))
-        return [ParkedOut.model_validate(row, from_attributes=True) for row in rows]
+        return read_parked(session)
+
+
+def read_parked(session: Session) -> list[ParkedOut]:
+    """The oldest messages that are parked here."""
+    rows = session.scalars(select(ParkedRow).order_by(ParkedRow.number).limit(PARKED_MAX))
+    return [ParkedOut.model_validate(row, from_attributes=True) for row in rows]
+
+
+@router.get("/parked/elsewhere")
+def parked_elsewhere(
+    here: Here, _caller: Annotated[Caller, Depends(require(Action.read_links))]
+) -> list[ParkedElsewhereOut]:
+    """Messages of ours that their destinations could not apply, as they told us; at most 200."""
+    with here.database.read() as session:
+        return read_parked_elsewhere(session)
+
+
+def read_parked_elsewhere(session: Session) -> list[ParkedElsewhereOut]:
+    """The oldest messages of ours that are parked at their destinations."""
+    query = select(
+        OutboxRow.message_id, OutboxRow.destination, OutboxRow.case_id, OutboxRow.parked_reason, OutboxRow.queued_at
+    ).where(OutboxRow.parked_reason.is_not(None))
+    rows = session.execute(query.order_by(OutboxRow.queued_at, OutboxRow.seq).limit(PARKED_MAX))
+    return [
+        ParkedElsewhereOut(
+            message_id=row.message_id,
+            destination=row.destination,
+            case_id=row.case_id,
+            reason=row.parked_reason,
+            queued_at=row.queued_at,
+        )
+        for row in rows
+    ]
 
 
 @router.post("/parked/retry")
 def retry(here: Here, _caller: Annotated[Caller, Depends(require(Action.manage_links))]) -> RetryOut:
     """Try all parked messages again; what fails again stays, with its newest reason."""
     applied, stay = inbox.retry_parked(here)
+    return RetryOut(applied=applied, parked=stay)
+
+
+@router.post("/parked/{parked_id}/retry")
+def retry_one(
+    here: Here, parked_id: Token, _caller: Annotated[Caller, Depends(require(Action.manage_links))]
+) -> RetryOut:
+    """Try one parked message again, and those of its case behind it."""
+    applied, stay = inbox.retry_parked(here, parked_id)
+    if not applied + stay:
+        raise Problem(404, N_("not-found"), N_("No such message is parked here."))
     return RetryOut(applied=applied, parked=stay)
 
 

@@ -22,6 +22,7 @@ from protocol.records import (
     Record,
     Token,
     check_body,
+    flaws,
     make_record,
     parse_head,
     signed_head,
@@ -430,7 +431,7 @@ def parse_body(kind: str, text: str) -> Body:
     try:
         return body_type.model_validate_json(text)
     except ValidationError as error:
-        raise BadRecord(f"body of {kind}: {error.errors(include_url=False, include_input=False)[:3]}") from error
+        raise BadRecord(f"body of {kind}: {flaws(error)}") from error
 
 
 def write_entry(key: SigningKey, head: EntryHead, body: Body, salt: bytes) -> Entry:

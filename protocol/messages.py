@@ -21,7 +21,7 @@ from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
 from protocol.errors import BadRecord, LocalError
 from protocol.keys import SealingKey, SigningKey, from_text, seal, to_text, verify
 from protocol.policy_order import PolicyOrder
-from protocol.records import NO_NUL, Count, Frozen, Instant, Number, Record, Token
+from protocol.records import NO_NUL, Count, Frozen, Instant, Number, Record, Token, flaws
 from protocol.status import DayRow
 
 CONTEXT = b"liandong message 1"
@@ -33,6 +33,10 @@ HOPS_MAX = 16
 """A message that passed this many relays is going in circles."""
 ENTRIES_MAX_BYTES = 40 * 1024
 """Entries of one message together, unless a single one is larger."""
+OBSTACLES_MAX = 50
+"""Obstacles of one receipt; with reasons in any script they fit into one message."""
+OBSTACLE_REASON_MAX = 300
+"""Characters of an obstacle's reason that its source is told."""
 CERTIFICATES_MAX = 40
 """Certificates of one message."""
 POLICIES_MAX = 16
@@ -243,10 +247,18 @@ class Days(Frozen):
     rows: tuple[DayRow, ...]
 
 
+class Obstacle(Frozen):
+    """Why a message could not be applied at its destination; it waits there, parked."""
+
+    message_id: Token
+    reason: Annotated[str, StringConstraints(pattern=NO_NUL, max_length=OBSTACLE_REASON_MAX)]
+
+
 class Receipt(Frozen):
-    """These messages were applied at their destination."""
+    """These messages were applied at their destination, also some that were parked before; those in ``parked`` not."""
 
     ids: tuple[Token, ...]
+    parked: Annotated[tuple[Obstacle, ...], Field(max_length=OBSTACLES_MAX)] = ()
 
 
 class Undeliverable(Frozen):
@@ -332,7 +344,7 @@ def read_payload(message: Message) -> Frozen:
     try:
         return PAYLOADS[message.type].model_validate(message.data)
     except ValidationError as error:
-        raise BadRecord(f"{message.type}: {error.errors(include_url=False, include_input=False)[:3]}") from error
+        raise BadRecord(f"{message.type}: {flaws(error)}") from error
 
 
 class _Signed(Frozen):

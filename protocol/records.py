@@ -29,6 +29,8 @@ BODY_MAX_BYTES = 32 * 1024
 
 SALT_BYTES = 16
 ACTOR_MAX = 100
+FLAWS_MAX = 3
+"""Flaws of one document that a reason names."""
 
 NUMBER_MAX = 2**31 - 1
 """Numbers that are counted from one: what every database's integer column holds. Nothing here ever counts so far."""
@@ -142,6 +144,13 @@ def make_record(
     return Record(head=head_text, signature=to_text(signature), salt=to_text(salt), body=text), head
 
 
+def flaws(error: ValidationError) -> str:
+    """What is wrong with a document, by its fields; never what stands in them, since reasons are logged and shown."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    told = [f"{'.'.join(str(part) for part in each['loc'])} ({each['msg']})" for each in found[:FLAWS_MAX]]
+    return ", ".join(told)
+
+
 def parse_head(record: Record, head_type: type[HeadType]) -> HeadType:
     """Read the head of a record.
 
@@ -151,7 +160,7 @@ def parse_head(record: Record, head_type: type[HeadType]) -> HeadType:
     try:
         return head_type.model_validate_json(record.head)
     except ValidationError as error:
-        raise BadRecord(f"head: {error.errors(include_url=False, include_input=False)[:3]}") from error
+        raise BadRecord(f"head: {flaws(error)}") from error
 
 
 def signed_head(record: Record, context: bytes, public_keys: tuple[str, ...]) -> Signed:

@@ -14,12 +14,12 @@ digest chain runs over exactly the bytes that the sender's outbox holds.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from protocol.centers import CHAIN_MAX, Certificate
 from protocol.codes import CenterCode
@@ -77,6 +77,16 @@ class InPosition(OutPosition):
     incarnation: Token | None = None
 
 
+def _known_lanes(told: object) -> object:
+    """Leave out lanes that we do not know: a newer peer may have more of them."""
+    if not isinstance(told, Mapping):
+        return told
+    return {lane: positions for lane, positions in told.items() if lane in set(Lane)}
+
+
+KnownLanes = BeforeValidator(_known_lanes)
+
+
 class LanePositions(Frozen):
     """Both directions of one lane."""
 
@@ -92,7 +102,7 @@ class Hello(Header):
     protocol_versions: Annotated[tuple[int, ...], Field(max_length=VERSIONS_MAX)] = (PROTOCOL_VERSION,)
     software: Annotated[str, Field(max_length=40)] = ""
     clock: Instant
-    lanes: dict[Lane, LanePositions]
+    lanes: Annotated[dict[Lane, LanePositions], KnownLanes]
     chain: Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)] = ()
 
 
@@ -141,7 +151,7 @@ class Cover(Header):
     incarnation: Token
     software: Annotated[str, Field(max_length=40)] = ""
     made_at: Instant
-    lanes: dict[Lane, CarriedLane]
+    lanes: Annotated[dict[Lane, CarriedLane], KnownLanes]
     chain: Annotated[tuple[Certificate, ...], Field(max_length=CHAIN_MAX)] = ()
 
 

@@ -93,7 +93,7 @@ def _fold(unit: Unit, entry: Entry) -> None:
     try:
         unit.book.append(entry)
     except Refused as refused:
-        raise OutOfOrder(f"{entry.head.kind}: {refused}") from refused
+        raise OutOfOrder(f"{entry.head.kind}: {refused.reason}") from refused
 
 
 def _hold_back(unit: Unit, entry: Entry) -> None:

@@ -11,113 +11,33 @@ before it in the same frame.
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from node import policies
-from node.cases import arrivals, recovery, reseed, undelivered
 from node.db import DatabaseUnavailable
-from node.directory import add_certificates
+from node.federation.handlers import HANDLERS
+from node.federation.parking import SYSTEM_TYPES, Behind, Frame, Parked, ParkedCases, park, reason_of
 from node.federation.reading import Arrival, Payload, Reader, read_verified
-from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
-from node.status import descendants
+from node.federation.tables import InboxRow, ParkedRow, ReceivedFrameRow
 from node.unit import Unit
-from protocol.centers import Certificate
 from protocol.compression import compress
-from protocol.errors import BadRecord, RemoteError, SealedToAnother
 from protocol.link import Apply
-from protocol.messages import (
-    HOPS_MAX,
-    Certificates,
-    Lane,
-    Message,
-    Receipt,
-    TransferNotice,
-    Type,
-    Void,
-    open_message,
-    read_message,
-    read_payload,
-)
+from protocol.messages import HOPS_MAX, OBSTACLES_MAX, Lane, Message, Receipt, Type
 
 if TYPE_CHECKING:
     from node.center import Center
 
 log = structlog.get_logger()
 
-SYSTEM_TYPES = frozenset(
-    {
-        Type.RECEIPT,
-        Type.UNDELIVERABLE,
-        Type.CERTIFICATES,
-        Type.POLICIES,
-        Type.LOST,
-        Type.TOLD,
-        Type.RECOVERED,
-        Type.DAYS,
-        Type.VOID,
-    }
-)
-"""Types that need no receipt."""
-
-
-PARKED_REASON_MAX = 1000
-"""Characters of a reason that are kept."""
-
-
-class Parked(Exception):
-    """A message must wait; the reason is its text."""
-
-
-class _Parked:
-    """Which cases have something parked; looked up at once for those that a frame speaks of.
-
-    Without ``look`` these cases have nothing: whoever retries has seen to that.
-    """
-
-    def __init__(self, session: Session, case_ids: Iterable[str], *, look: bool = True) -> None:
-        self._session = session
-        self._found: dict[str, str | None] = dict.fromkeys(case_ids)
-        if not look:
-            return
-        rows = session.execute(select(ParkedRow.case_id, ParkedRow.id).where(ParkedRow.case_id.in_(self._found)))
-        self._found.update((str(case_id), parked_id) for case_id, parked_id in rows)
-
-    def of(self, case_id: str) -> str | None:
-        """Something parked of this case."""
-        if case_id not in self._found:
-            query = select(ParkedRow.id).where(ParkedRow.case_id == case_id).limit(1)
-            self._found[case_id] = self._session.scalar(query)
-        return self._found[case_id]
-
-    def add(self, row: ParkedRow) -> None:
-        """Park a message; later ones of its case wait behind it."""
-        self._session.add(row)
-        self._session.flush()
-        if row.case_id is not None:
-            self._found[row.case_id] = row.id
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A frame in its unit of work.
-
-    Attributes:
-        receipts: ids of what came sealed and was applied, by source.
-    """
-
-    unit: Unit
-    peer: str
-    lane: Lane
-    parked: _Parked
-    receipts: dict[str, list[str]] = field(default_factory=dict)
+RETRY_BATCH = 100
+"""Parked messages that are tried in one transaction: people never wait behind thousands of them."""
 
 
 def apply_frame(center: "Center", peer: str, action: Apply, reader: Reader | None = None) -> int:
@@ -167,7 +87,7 @@ def _apply_frame(center: "Center", peer: str, action: Apply, read: Sequence[Arri
     except (DatabaseUnavailable, OperationalError, BadPosition):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a message breaks, it is found and parked below
-        log.info("frame.one_by_one", peer=peer, lane=action.lane, first=action.first, error=repr(error))
+        log.info("frame.one_by_one", peer=peer, lane=action.lane, first=action.first, reason=reason_of(error))
     return _apply_one_by_one(center, peer, action, read)
 
 
@@ -183,7 +103,7 @@ def _apply_one_by_one(center: "Center", peer: str, action: Apply, read: Sequence
             except (DatabaseUnavailable, OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a message breaks, the link goes on and a person is told
-                _park(frame, seq, line, error)
+                park(frame, seq, line, error)
                 parked += 1
         _close(frame, action)
     return parked
@@ -193,7 +113,7 @@ class BadPosition(Exception):
     """The lane's position is not where this frame continues."""
 
 
-def _open(center: "Center", session: Session, peer: str, action: Apply, read: Sequence[Arrival | None]) -> _Frame:
+def _open(center: "Center", session: Session, peer: str, action: Apply, read: Sequence[Arrival | None]) -> Frame:
     """Begin the unit of work of a frame, with what is known of its cases."""
     row = session.execute(
         select(InboxRow.applied_seq).where(InboxRow.peer == peer, InboxRow.lane == action.lane).with_for_update()
@@ -204,10 +124,10 @@ def _open(center: "Center", session: Session, peer: str, action: Apply, read: Se
     messages = [arrival.message for arrival in read if arrival is not None and arrival.message is not None]
     case_ids = {message.subject for message in messages if message.subject is not None}
     unit.book.load(case_ids)
-    return _Frame(unit, peer, action.lane, _Parked(session, case_ids))
+    return Frame(unit, peer, action.lane, ParkedCases(session, case_ids))
 
 
-def _close(frame: _Frame, action: Apply) -> None:
+def _close(frame: Frame, action: Apply) -> None:
     unit, peer = frame.unit, frame.peer
     _send_receipts(frame)
     unit.session.execute(
@@ -234,12 +154,17 @@ def _close(frame: _Frame, action: Apply) -> None:
     unit.finish()
 
 
-def _send_receipts(frame: _Frame) -> None:
+def _send_receipts(frame: Frame) -> None:
+    """Tell sources what was applied of theirs, and what was not."""
+    send = frame.unit.outbox.send
     for source, ids in frame.receipts.items():
-        frame.unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+        send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+    for source, obstacles in frame.obstacles.items():
+        for first in range(0, len(obstacles), OBSTACLES_MAX):
+            send(Type.RECEIPT, Receipt(ids=(), parked=tuple(obstacles[first : first + OBSTACLES_MAX])), source)
 
 
-def _apply(frame: _Frame, arrival: Arrival) -> None:
+def _apply(frame: Frame, arrival: Arrival) -> None:
     """Apply one message, or pass it on."""
     outer, message = arrival.outer, arrival.message
     if message is None:
@@ -247,10 +172,10 @@ def _apply(frame: _Frame, arrival: Arrival) -> None:
         return
     _deliver(frame, message, arrival.payload)
     if outer.type == Type.SEALED and message.type not in SYSTEM_TYPES:
-        frame.receipts.setdefault(message.sender, []).append(message.id)
+        frame.receipts[message.sender].append(message.id)
 
 
-def _deliver(frame: _Frame, message: Message, payload: Payload | None) -> None:
+def _deliver(frame: Frame, message: Message, payload: Payload | None) -> None:
     """Hand a message for us to its handler.
 
     Raises:
@@ -262,8 +187,8 @@ def _deliver(frame: _Frame, message: Message, payload: Payload | None) -> None:
     if message.subject is not None:
         behind = frame.parked.of(message.subject)
         if behind is not None and not _is_for_another_holder(frame.unit, message):
-            raise Parked(f"behind parked message {behind}")
-    _HANDLERS[message.type](frame.unit, message, payload)
+            raise Behind(f"behind parked message {behind}")
+    HANDLERS[message.type](frame.unit, message, payload)
 
 
 def _is_for_another_holder(unit: Unit, message: Message) -> bool:
@@ -274,7 +199,7 @@ def _is_for_another_holder(unit: Unit, message: Message) -> bool:
     return state is None or state.holder != unit.me
 
 
-def _relay(frame: _Frame, message: Message) -> None:
+def _relay(frame: Frame, message: Message) -> None:
     unit, peer, lane = frame.unit, frame.peer, frame.lane
     neighbour = unit.tree.route(unit.me, message.destination)
     if neighbour is None or neighbour == peer or not unit.outbox.is_neighbour(neighbour):
@@ -285,63 +210,11 @@ def _relay(frame: _Frame, message: Message) -> None:
         unit.outbox.forward(message, neighbour, lane)
 
 
-def _park(frame: _Frame, seq: int, line: bytes, error: Exception) -> None:
-    """Keep a message that can't be applied. A transfer does not wait with it: custody goes back at once."""
-    unit, peer, lane = frame.unit, frame.peer, frame.lane
-    outer, message = _as_far_as_readable(unit.center, peer, line)
-    if outer is not None and isinstance(error, SealedToAnother) and recovery.is_superseded(unit, outer.sender):
-        log.info("message.superseded", peer=peer, lane=lane, seq=seq, sender=outer.sender)
-        return
-    reason = _reason(error)
-    log.warning("message.parked", peer=peer, lane=lane, seq=seq, reason=reason, error=type(error).__name__)
-    frame.parked.add(
-        ParkedRow(
-            id=unit.new_id(),
-            peer=peer,
-            lane=lane,
-            seq=seq,
-            message_id=outer.id if outer is not None else None,
-            type=(message or outer).type if outer is not None else None,
-            case_id=message.subject if message is not None else None,
-            reason=reason,
-            body=line,
-            parked_at=unit.now,
-        )
-    )
-    if message is not None and message.type == Type.TRANSFER:
-        _refuse(unit, message, reason)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).replace("\0", "")[:PARKED_REASON_MAX]
-
-
-def _as_far_as_readable(center: "Center", peer: str, line: bytes) -> tuple[Message | None, Message | None]:
-    """A message as it travelled, and as its source wrote it for us; only what can be believed."""
-    try:
-        outer = read_message(line)
-    except RemoteError:
-        return None, None
-    if outer.type != Type.SEALED:
-        return outer, outer if outer.sender == peer else None
-    try:
-        keys = center.directory.known.keys_of(outer.sender)
-        return outer, open_message(outer, center.identity.sealing, keys)
-    except RemoteError:
-        return outer, None
-
-
-def _refuse(unit: Unit, message: Message, reason: str) -> None:
-    try:
-        notice = read_payload(message)
-    except BadRecord:
-        return
-    assert isinstance(notice, TransferNotice)
-    arrivals.refuse(unit, notice, message.sender, reason)
-
-
 def retry_parked(center: "Center", parked_id: str | None = None) -> tuple[int, int]:
     """Apply parked messages again, oldest first; what stays keeps its place, and what waits behind it stays too.
+
+    People write between the batches. Frames of neighbours wait while one is tried: whatever they park waits behind
+    what is still parked, and comes in its turn.
 
     Args:
         center: our center.
@@ -350,104 +223,63 @@ def retry_parked(center: "Center", parked_id: str | None = None) -> tuple[int, i
     Returns:
         How many were applied now, and how many of those stay parked.
     """
-    applied = stay = 0
-    with center.database.write() as session:
-        unit = Unit(center, session)
-        rows = session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)).all()
-        chosen = _chosen(rows, parked_id)
-        stuck: set[str] = set()
-        for row in rows:
-            wanted = row.id in chosen
-            if wanted and row.case_id not in stuck and _retry(unit, row):
-                applied += 1
-                continue
-            stay += wanted
-            if row.case_id is not None:
-                stuck.add(row.case_id)
-        unit.finish()
-    return applied, stay
+    applied = stay = after = 0
+    stuck: set[str] = set()
+    while True:
+        with center.database.write() as session:
+            session.execute(select(InboxRow.peer).order_by(InboxRow.peer, InboxRow.lane).with_for_update())
+            rows = session.scalars(_chosen(session, parked_id, after)).all()
+            if not rows:
+                return applied, stay
+            after = rows[-1].number
+            gone = _retry_all(Unit(center, session), rows, stuck)
+        applied += gone
+        stay += len(rows) - gone
 
 
-def _chosen(rows: Sequence[ParkedRow], parked_id: str | None) -> set[str]:
-    ids = [row.id for row in rows]
+def _chosen(session: Session, parked_id: str | None, after: int) -> Select[ParkedRow]:
+    """The next batch of what is to be tried: all, or one message and those of its case behind it."""
+    query = select(ParkedRow).where(ParkedRow.number > after).order_by(ParkedRow.number).limit(RETRY_BATCH)
     if parked_id is None:
-        return set(ids)
-    if parked_id not in ids:
-        return set()
-    at = ids.index(parked_id)
-    case_id = rows[at].case_id
-    return {parked_id} | {row.id for row in rows[at:] if case_id is not None and row.case_id == case_id}
+        return query
+    first = select(ParkedRow.number, ParkedRow.case_id).where(ParkedRow.id == parked_id)
+    found = session.execute(first).one_or_none()
+    number, case_id = found or (0, None)
+    of_case = (ParkedRow.case_id == case_id) & (ParkedRow.number > number)
+    return query.where((ParkedRow.id == parked_id) | of_case)
 
 
-def _retry(unit: Unit, row: ParkedRow) -> bool:
+def _retry_all(unit: Unit, rows: Sequence[ParkedRow], stuck: set[str]) -> int:
+    """Try a batch; returns how many were applied. Cases of which something stays parked are ``stuck``."""
+    receipts: dict[str, list[str]] = defaultdict(list)
+    applied = 0
+    for row in rows:
+        if row.case_id not in stuck and _retry(unit, row, receipts):
+            applied += 1
+        elif row.case_id is not None:
+            stuck.add(row.case_id)
+    for source, ids in sorted(receipts.items()):
+        unit.outbox.send(Type.RECEIPT, Receipt(ids=tuple(ids)), source)
+    unit.finish()
+    return applied
+
+
+def _retry(unit: Unit, row: ParkedRow, receipts: dict[str, list[str]]) -> bool:
     """Apply one parked message; if it fails again, its newest reason stands on it."""
     known = [row.case_id] if row.case_id is not None else []
-    frame = _Frame(unit, row.peer, Lane(row.lane), _Parked(unit.session, known, look=False))
     try:
         with unit.attempt():
-            _apply(frame, read_verified(unit.center, row.peer, row.body))
+            arrival = read_verified(unit.center, row.peer, row.body)
+            frame = Frame(unit, row.peer, Lane(row.lane), ParkedCases(unit.session, known, before=row.number))
+            _apply(frame, arrival)
             unit.book.flush()
-            _send_receipts(frame)
     except (DatabaseUnavailable, OperationalError):
         raise
     except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
-        row.reason = _reason(error)
+        row.reason = reason_of(error)
         return False
+    if arrival.message is not None and arrival.message.type not in SYSTEM_TYPES:
+        receipts[arrival.message.sender].append(arrival.message.id)
     unit.session.delete(row)
     unit.session.flush()
     return True
-
-
-def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
-    """New certificates are kept and passed on to all other neighbours."""
-    added = add_certificates(unit.session, payload.certificates, unit.center.root_key)
-    if not added:
-        return
-    unit.center.directory.refresh(unit.session)
-    unit.tree = unit.center.directory.tree
-    spread(unit, added, but=message.sender)
-    recovery.ask(unit)
-
-
-def spread(unit: Unit, added: Sequence[Certificate], *, but: str | None = None) -> None:
-    """Tell all neighbours about certificates."""
-    certificates = Certificates(certificates=tuple(added))
-    for neighbour in sorted(unit.outbox.neighbours()):
-        if neighbour != but:
-            unit.outbox.send(Type.CERTIFICATES, certificates, neighbour)
-
-
-def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:
-    unit.session.execute(
-        update(OutboxRow)
-        .where(OutboxRow.message_id.in_(payload.ids), OutboxRow.destination == message.sender)
-        .values(receipt_at=unit.now)
-    )
-
-
-def _on_void(unit: Unit, message: Message, payload: Void) -> None:
-    """The place of a message that was taken back before anybody saw it."""
-    del unit, message, payload
-
-
-Handler = Callable[[Unit, Message, Any], None]
-
-_HANDLERS: dict[str, Handler] = {
-    Type.ENTRIES: arrivals.on_entries,
-    Type.TRANSFER: arrivals.on_transfer,
-    Type.REFUSAL: arrivals.on_refusal,
-    Type.HEADER: arrivals.on_header,
-    Type.INVITATION: arrivals.on_invitation,
-    Type.REQUEST: arrivals.on_request,
-    Type.ANSWER: arrivals.on_answer,
-    Type.VIEW: arrivals.on_view,
-    Type.CERTIFICATES: _on_certificates,
-    Type.POLICIES: policies.on_policies,
-    Type.LOST: reseed.on_lost,
-    Type.TOLD: recovery.on_told,
-    Type.RECOVERED: recovery.on_recovered,
-    Type.DAYS: descendants.on_days,
-    Type.RECEIPT: _on_receipt,
-    Type.UNDELIVERABLE: undelivered.on_undeliverable,
-    Type.VOID: _on_void,
-}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.db import Base
@@ -77,11 +77,18 @@ class InboxRow(Base):
     peer_incarnation: Mapped[str | None]
 
 
+_PARKED_ELSEWHERE = text("parked_reason IS NOT NULL")
+"""Few messages are; an index of only these costs the others nothing."""
+
+
 class OutboxRow(Base):
     """A message for a neighbour, kept until its database has it, and after that for the sent log."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_transfer", "case_id", "transfer_epoch"),)
+    __table_args__ = (
+        Index("ix_outbox_transfer", "case_id", "transfer_epoch"),
+        Index("ix_outbox_parked", "queued_at", sqlite_where=_PARKED_ELSEWHERE, postgresql_where=_PARKED_ELSEWHERE),
+    )
 
     peer: Mapped[str] = mapped_column(primary_key=True)
     lane: Mapped[str] = mapped_column(primary_key=True)
@@ -98,6 +105,8 @@ class OutboxRow(Base):
     queued_at: Mapped[datetime]
     receipt_at: Mapped[datetime | None]
     """When the destination said, end to end, that it has applied it."""
+    parked_reason: Mapped[str | None]
+    """Why the destination could not apply it, as it told; it waits there."""
 
 
 class ReceivedFrameRow(Base):
@@ -116,11 +125,15 @@ class ReceivedFrameRow(Base):
 
 
 class ParkedRow(Base):
-    """A message that could not be applied: kept, shown with its reason, replayed on request or after an upgrade."""
+    """A message that could not be applied: kept, shown with its reason, replayed on request or after an upgrade.
+
+    ``number`` is the order in which messages were parked; clocks may be set back.
+    """
 
     __tablename__ = "parked"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True)
     peer: Mapped[str]
     lane: Mapped[str]
     seq: Mapped[int]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from node.center import Center
 from node.enrolment import certify_anew, unit_on_newest
-from node.federation.inbox import spread
+from node.federation.handlers import spread
 from node.federation.lanes import backlog, oldest_unacked
 from node.federation.tables import LinkRow
 from node.i18n import N_

@@ -36,6 +36,7 @@ from node.status.descendants import store_rows
 from node.status.tables import CounterRow
 from node.unit import unit_of
 from protocol.errors import BadRecord
+from protocol.records import flaws
 from protocol.status import GAUGE, Row, Snapshot
 
 if TYPE_CHECKING:
@@ -176,8 +177,7 @@ class Reporter:
         try:
             snapshot = Snapshot.model_validate_json(document)
         except ValidationError as error:
-            reasons = error.errors(include_url=False, include_input=False)[:3]
-            raise BadRecord(f"snapshot of {peer}: {reasons}") from error
+            raise BadRecord(f"snapshot of {peer}: {flaws(error)}") from error
         with unit_of(self._center) as unit:
             known = [row for row in snapshot.rows if row.code in unit.tree.claims]
             offset = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0

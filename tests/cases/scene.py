@@ -229,7 +229,7 @@ class Desk:
     def parked(self) -> list[ParkedRow]:
         """What is parked here, oldest first."""
         with self.member.read() as session:
-            rows = list(session.scalars(select(ParkedRow).order_by(ParkedRow.parked_at, ParkedRow.seq)))
+            rows = list(session.scalars(select(ParkedRow).order_by(ParkedRow.number)))
             session.expunge_all()
             return rows
 

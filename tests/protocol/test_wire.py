@@ -106,6 +106,21 @@ def test_unknown_fields_of_a_newer_version_are_kept() -> None:
     assert read.model_extra == {"window": 5}
 
 
+def test_lanes_that_we_do_not_know_are_left_out_of_a_greeting() -> None:
+    header = json.loads(HELLO.model_dump_json(exclude_none=True))
+    header["lanes"]["attachments"] = {"out": {"seq": 5, "digest": "of the future"}}
+    read = read_frame(frame_by_hand(FrameKind.HELLO, json.dumps(header).encode())).header
+    assert isinstance(read, Hello)
+    assert read.lanes == HELLO.lanes
+
+
+@pytest.mark.parametrize("lanes", [None, 5, "case", [], {"case": 5}])
+def test_lanes_of_another_form_are_refused(lanes: object) -> None:
+    header = json.loads(HELLO.model_dump_json(exclude_none=True)) | {"lanes": lanes}
+    with pytest.raises(BadFrame):
+        read_frame(frame_by_hand(FrameKind.HELLO, json.dumps(header).encode()))
+
+
 @KINDS
 def test_only_the_senders_key_verifies(kind: FrameKind) -> None:
     frame = read_frame(frame_of(kind))
@@ -200,7 +215,7 @@ def test_the_largest_chain_of_certificates_fits_into_a_hello() -> None:
         (FrameKind.HELLO, {"software": "s" * 41}),
         (FrameKind.HELLO, {"protocol_versions": [1] * 17}),
         (FrameKind.HELLO, {"clock": "2026-03-02T01:00:00"}),
-        (FrameKind.HELLO, {"lanes": {"fast": {}}}),
+        (FrameKind.HELLO, {"lanes": {"case": {}}}),
         (FrameKind.HELLO, {"chain": [{"claims": "", "signature": ""}] * (CHAIN_MAX + 1)}),
         (FrameKind.DATA, {"first": 0}),
         (FrameKind.DATA, {"last": NUMBER_MAX + 1}),

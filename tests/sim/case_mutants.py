@@ -4,7 +4,7 @@ from typing import Any
 
 from node.cases import acts, arrivals, granting, log, transfers
 from node.cases.book import Book
-from node.federation import chores, inbox, outbox, reading
+from node.federation import chores, handlers, inbox, outbox, parking, reading
 from node.status import descendants
 from node.unit import Unit
 from protocol import case
@@ -39,7 +39,7 @@ def custody_applied_twice() -> None:
         return right_effect(state, entry) if state.custody.flight is not None else {}
 
     right = arrivals.on_transfer
-    inbox._HANDLERS["cn.liandong.case.transfer.v1"] = on_transfer  # noqa: SLF001
+    handlers.HANDLERS["cn.liandong.case.transfer.v1"] = on_transfer
     right_check = replace(case, "check", check)
     right_effect = case._EFFECTS[Kind.DELIVERED]  # noqa: SLF001
     case._EFFECTS[Kind.DELIVERED] = delivered  # noqa: SLF001
@@ -95,19 +95,19 @@ def parked_message_dropped() -> None:
         del frame, line
         inbox.log.warning("message.parked", seq=seq, reason=str(error))
 
-    replace(inbox, "_park", park)
+    replace(inbox, "park", park)
 
 
 @mutant("later messages of a case do not wait behind a parked one", "mixed")
 def parked_message_overtaken() -> None:
-    replace(inbox._Parked, "of", lambda _self, _case_id: None)  # noqa: SLF001
+    replace(parking.ParkedCases, "of", lambda _self, _case_id: None)
 
 
 @mutant("a parked message that was applied is kept, and applied again", "mixed")
 def parked_message_kept() -> None:
-    def retry(unit: Unit, row: Any) -> bool:  # noqa: ANN401
+    def retry(unit: Unit, row: Any, receipts: dict[str, list[str]]) -> bool:  # noqa: ANN401
         copy = {column.name: getattr(row, column.name) for column in row.__table__.columns}
-        applied: bool = right(unit, row)
+        applied: bool = right(unit, row, receipts)
         if applied:
             unit.session.add(type(row)(**copy))
             unit.session.flush()
@@ -167,4 +167,4 @@ def stale_header_wins() -> None:
         right(unit, message, payload)
 
     right = arrivals.on_header
-    inbox._HANDLERS["cn.liandong.case.header.v1"] = on_header  # noqa: SLF001
+    handlers.HANDLERS["cn.liandong.case.header.v1"] = on_header

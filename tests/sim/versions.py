@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import text
 
-from node.federation import inbox, link_runner, outbox, reading
+from node.federation import handlers, inbox, link_runner, outbox, reading
 from node.unit import Unit, unit_of
 from protocol import messages, wire
 from protocol.keys import SigningKey
@@ -58,7 +58,7 @@ def install() -> None:
     modules: list[tuple[Any, str, object]] = [
         (messages, "PAYLOADS", payloads),
         (reading, "PAYLOADS", payloads),
-        (inbox, "_HANDLERS", {**inbox._HANDLERS, FUTURE: _on_future}),  # noqa: SLF001 - as an upgrade would
+        (inbox, "HANDLERS", {**handlers.HANDLERS, FUTURE: _on_future}),  # as an upgrade would
         (outbox, "write_message", _write_message),
         (link_runner, "write_frame", _write_frame),
     ]

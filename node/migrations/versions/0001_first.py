@@ -191,14 +191,23 @@ def upgrade() -> None:
         sa.Column("transfer_epoch", sa.Integer(), nullable=True),
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("receipt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("parked_reason", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("peer", "lane", "seq", name=op.f("pk_outbox")),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_message_id"), ["message_id"], unique=False)
+        batch_op.create_index(
+            "ix_outbox_parked",
+            ["queued_at"],
+            unique=False,
+            sqlite_where=sa.text("parked_reason IS NOT NULL"),
+            postgresql_where=sa.text("parked_reason IS NOT NULL"),
+        )
         batch_op.create_index("ix_outbox_transfer", ["case_id", "transfer_epoch"], unique=False)
 
     op.create_table(
         "parked",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -209,7 +218,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_parked")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_parked")),
+        sa.UniqueConstraint("id", name=op.f("uq_parked_id")),
     )
     with op.batch_alter_table("parked", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_parked_case_id"), ["case_id"], unique=False)
@@ -349,6 +359,11 @@ def downgrade() -> None:
     op.drop_table("parked")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_transfer")
+        batch_op.drop_index(
+            "ix_outbox_parked",
+            sqlite_where=sa.text("parked_reason IS NOT NULL"),
+            postgresql_where=sa.text("parked_reason IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_outbox_message_id"))
 
     op.drop_table("outbox")

@@ -1,0 +1,76 @@
+"""Which handler takes which type of message. Those of cases are in ``node.cases``, those of the federation here."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import update
+
+from node import policies
+from node.cases import arrivals, recovery, reseed, undelivered
+from node.directory import add_certificates
+from node.federation.tables import OutboxRow
+from node.status import descendants
+from node.unit import Unit
+from protocol.centers import Certificate
+from protocol.messages import Certificates, Message, Receipt, Type, Void
+
+
+def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
+    """New certificates are kept and passed on to all other neighbours."""
+    added = add_certificates(unit.session, payload.certificates, unit.center.root_key)
+    if not added:
+        return
+    unit.center.directory.refresh(unit.session)
+    unit.tree = unit.center.directory.tree
+    spread(unit, added, but=message.sender)
+    recovery.ask(unit)
+
+
+def spread(unit: Unit, added: Sequence[Certificate], *, but: str | None = None) -> None:
+    """Tell all neighbours about certificates."""
+    certificates = Certificates(certificates=tuple(added))
+    for neighbour in sorted(unit.outbox.neighbours()):
+        if neighbour != but:
+            unit.outbox.send(Type.CERTIFICATES, certificates, neighbour)
+
+
+def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:
+    unit.session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.message_id.in_(payload.ids), OutboxRow.destination == message.sender)
+        .values(receipt_at=unit.now, parked_reason=None)
+    )
+    for obstacle in payload.parked:
+        unit.session.execute(
+            update(OutboxRow)
+            .where(OutboxRow.message_id == obstacle.message_id, OutboxRow.destination == message.sender)
+            .values(parked_reason=obstacle.reason)
+        )
+
+
+def _on_void(unit: Unit, message: Message, payload: Void) -> None:
+    """The place of a message that was taken back before anybody saw it."""
+    del unit, message, payload
+
+
+Handler = Callable[[Unit, Message, Any], None]
+
+HANDLERS: dict[str, Handler] = {
+    Type.ENTRIES: arrivals.on_entries,
+    Type.TRANSFER: arrivals.on_transfer,
+    Type.REFUSAL: arrivals.on_refusal,
+    Type.HEADER: arrivals.on_header,
+    Type.INVITATION: arrivals.on_invitation,
+    Type.REQUEST: arrivals.on_request,
+    Type.ANSWER: arrivals.on_answer,
+    Type.VIEW: arrivals.on_view,
+    Type.CERTIFICATES: _on_certificates,
+    Type.POLICIES: policies.on_policies,
+    Type.LOST: reseed.on_lost,
+    Type.TOLD: recovery.on_told,
+    Type.RECOVERED: recovery.on_recovered,
+    Type.DAYS: descendants.on_days,
+    Type.RECEIPT: _on_receipt,
+    Type.UNDELIVERABLE: undelivered.on_undeliverable,
+    Type.VOID: _on_void,
+}
