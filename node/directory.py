@@ -19,6 +19,7 @@ class Known:
     Attributes:
         tree: newest claims of every center.
         keys: signing keys of every center, newest first; revoked centers keep theirs for old entries.
+        sealing_keys: sealing keys of every center, newest first.
         certificates: the newest certificate of every center.
         formerly: parents that a center had once.
         stamp: tells one state of the table from another.
@@ -26,6 +27,7 @@ class Known:
 
     tree: Tree = field(default_factory=lambda: Tree({}))
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sealing_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     formerly: dict[str, frozenset[str]] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
@@ -39,6 +41,10 @@ class Known:
         line = [lower, *self.tree.ancestors(lower)]
         once = {parent for one in line for parent in self.formerly.get(one, frozenset())}
         return any(upper == one or self.tree.is_ancestor(upper, one) for one in once)
+
+    def sealing_keys_of(self, code: str) -> tuple[str, ...]:
+        """Sealing keys of a center, newest first; none where we have no certificate."""
+        return self.sealing_keys.get(code, ())
 
 
 class Directory:
@@ -65,6 +71,7 @@ class Directory:
         certificates: dict[str, Certificate] = {}
         keys: dict[str, list[str]] = defaultdict(list)
         parents: dict[str, set[str]] = defaultdict(set)
+        sealing_keys: dict[str, list[str]] = defaultdict(list)
         rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
         for row in rows:
             claims = self._claims(row)
@@ -73,11 +80,12 @@ class Directory:
                 certificates[claims.code] = Certificate(claims=row.claims, signature=row.signature)
             if claims.signing_key not in keys[claims.code]:
                 keys[claims.code].append(claims.signing_key)
+            if claims.sealing_key not in sealing_keys[claims.code]:
+                sealing_keys[claims.code].append(claims.sealing_key)
             if claims.parent is not None and claims.parent != newest[claims.code].parent:
                 parents[claims.code].add(claims.parent)
-        found_keys = {code: tuple(found) for code, found in keys.items()}
         formerly = {code: frozenset(found) for code, found in parents.items()}
-        self.known = Known(Tree(newest), found_keys, certificates, formerly, stamp)
+        self.known = Known(Tree(newest), _frozen(keys), _frozen(sealing_keys), certificates, formerly, stamp)
         return True
 
     def _claims(self, row: CertificateRow) -> Claims:
@@ -92,6 +100,10 @@ class Directory:
         known = self.known
         line = [code, *known.tree.ancestors(code)]
         return [known.certificates[one] for one in line if one in known.certificates]
+
+
+def _frozen(keys: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {code: tuple(found) for code, found in keys.items()}
 
 
 def add_certificates(session: Session, certificates: Iterable[Certificate], root_key: str) -> list[Certificate]:

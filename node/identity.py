@@ -21,6 +21,7 @@ class Identity:
         incarnation: random id of this database.
         signing: key that signs entries, requests, messages and frames.
         sealing: key that opens what is sealed to us.
+        former: earlier incarnations, from before the database was restored, newest last.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Identity:
     incarnation: str
     signing: SigningKey
     sealing: SealingKey
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ do that: a center that finds its database empty has lost it, or was given the wr
 nothing had happened.
 """
 
+import json
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -64,8 +65,9 @@ def open_center(
     try:
         migrate(database)
         directory = Directory()
-        incarnation = _incarnation(settings, database, create=create, clock=clock or SystemClock())
+        _settle_identity(settings, database, create=create, clock=clock or SystemClock())
         with database.read() as session:
+            incarnation, former = read_incarnation(session)
             directory.refresh(session)
         _check_keys(settings, keys, directory)
     except BaseException:
@@ -75,6 +77,7 @@ def open_center(
         code=settings.code,
         level=settings.level,
         incarnation=incarnation,
+        former=former,
         signing=keys.signing,
         sealing=keys.sealing,
     )
@@ -134,10 +137,16 @@ def _keys(data_dir: Path) -> Keys:
         raise Trouble(N_("{file} is damaged; restore it from a backup."), file=str(data_dir / "keys.json")) from error
 
 
-def _incarnation(settings: Settings, database: Database, *, create: bool, clock: Clock) -> str:
-    """The incarnation of this database; drawn now if it is empty and may be filled."""
+def read_incarnation(session: Session) -> tuple[str, tuple[str, ...]]:
+    """The incarnation of this database, and its earlier ones."""
+    row = session.execute(select(IdentityRow.incarnation, IdentityRow.former)).one()
+    return row.incarnation, tuple(json.loads(row.former))
+
+
+def _settle_identity(settings: Settings, database: Database, *, create: bool, clock: Clock) -> None:
+    """See that this database is ours; fill it if it is empty and may be filled."""
     with database.read() as session:
-        row = session.execute(select(IdentityRow.code, IdentityRow.incarnation)).one_or_none()
+        row = session.execute(select(IdentityRow.code)).one_or_none()
     if row is None:
         if not create:
             raise DatabaseTrouble(
@@ -149,7 +158,8 @@ def _incarnation(settings: Settings, database: Database, *, create: bool, clock:
                 url=shown_url(settings.database_url),
             )
         with database.write() as session:
-            return _fill(session, settings, clock)
+            _fill(session, settings, clock)
+        return
     if create:
         raise DatabaseTrouble(
             N_("The database {url} holds the center {code} already. Name an empty one."),
@@ -163,10 +173,9 @@ def _incarnation(settings: Settings, database: Database, *, create: bool, clock:
             other=row.code,
             code=settings.code,
         )
-    return str(row.incarnation)
 
 
-def _fill(session: Session, settings: Settings, clock: Clock) -> str:
+def _fill(session: Session, settings: Settings, clock: Clock) -> None:
     """Write who we are, our certificates, and the link to the parent, into an empty database."""
     chain = load_chain(settings.data_dir)
     try:
@@ -178,7 +187,6 @@ def _fill(session: Session, settings: Settings, clock: Clock) -> str:
     session.add(row)
     if claims.parent is not None and session.get(LinkRow, claims.parent) is None:
         add_link(session, claims.parent, "up", None)
-    return row.incarnation
 
 
 def _check_keys(settings: Settings, keys: Keys, directory: Directory) -> None:

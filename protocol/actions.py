@@ -4,6 +4,11 @@
 durably that they are offered. ``Apply`` hands over messages to commit, answered by ``applied`` or
 ``apply_failed``; there is never more than one under way in a lane. ``Compare`` asks for our own digest at a
 position, answered by ``compared``.
+
+After a restore: ``Restored`` says that our database went back in time; the owner freezes custody, draws a new
+incarnation, and answers with ``recover``. ``TakeBack`` hands over messages of our own that the peer returned,
+answered by ``taken_back`` or ``take_back_failed``. ``Healed`` says that all are back. At the peer, ``Serve`` asks for
+what it once took, to be sent as RETURN; ``Rewind`` says that a peer must get our messages again.
 """
 
 from dataclasses import dataclass
@@ -20,16 +25,19 @@ class State(StrEnum):
     GREETING = "greeting"
     COMPARING = "comparing"
     LINKED = "linked"
+    HEALING = "healing"
     STOPPED = "stopped"
 
 
 class StopReason(StrEnum):
-    """Why a link stopped; a person or the recovery must act."""
+    """Why nothing moves on a link: it heals by itself (restored), or it waits for a person."""
 
     PEER_RESTORED = "peer_restored"
     SELF_RESTORED = "self_restored"
     DIVERGED = "diverged"
     INCOMPATIBLE = "incompatible"
+    PEER_FORKED = "peer_forked"
+    SELF_FORKED = "self_forked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class LaneRecord:
         acked: highest position that the peer's database holds.
         applied: highest position of the peer's that our database holds.
         peer_incarnation: the incarnation that ``applied`` belongs to.
+        kept: the position after which our outbox still keeps its messages.
     """
 
     last: int = 0
@@ -60,6 +69,7 @@ class LaneRecord:
     acked: Position = START
     applied: Position = START
     peer_incarnation: str | None = None
+    kept: Position = START
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +148,83 @@ class Stopped:
     detail: str
 
 
-Action = SendHello | SendData | SendAck | Load | Apply | MarkAcked | Compare | Stopped
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Our database went back in time.
+
+    Attributes:
+        incarnation: ours, as the peer knows it; we may have forgotten it.
+        skip: where the peer keeps its own messages no longer, the position from which it goes on.
+    """
+
+    incarnation: str | None
+    skip: dict[Lane, Position]
+
+
+@dataclass(frozen=True, slots=True)
+class SendRecover:
+    """Ask for our own messages after a number."""
+
+    lane: Lane
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Our own messages came back: store them as sent, act on them, and answer with ``taken_back``.
+
+    Attributes:
+        lane: the lane.
+        first: number of the first.
+        messages: exactly as they were sent.
+        end: the position after the last.
+        until: what the peer holds of ours; everything of ours that is not in it comes after it.
+        gap: the peer keeps no longer what came before them.
+    """
+
+    lane: Lane
+    first: int
+    messages: tuple[bytes, ...]
+    end: Position
+    until: Position
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """The peer has nothing of ours that we don't have: begin a new session, from the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Send RETURN with what we took of the peer's after a number."""
+
+    lane: Lane
+    after: int
+    until: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Record that the peer's database holds no more than this; what comes after it is sent again."""
+
+    lane: Lane
+    position: Position
+
+
+Action = (
+    SendHello
+    | SendData
+    | SendAck
+    | Load
+    | Apply
+    | MarkAcked
+    | Compare
+    | Stopped
+    | Restored
+    | SendRecover
+    | TakeBack
+    | Healed
+    | Serve
+    | Rewind
+)

@@ -444,6 +444,11 @@ def write_entry(key: SigningKey, head: EntryHead, body: Body, salt: bytes) -> En
     return Entry(record=record, head=signed, body=body)
 
 
+def read_head(text: str) -> EntryHead:
+    """Read a head as it stands in our log."""
+    return EntryHead.model_validate_json(text)
+
+
 def read_entry(record: Record) -> Entry:
     """Read a record as an entry, checking its body's digest (the signature is checked by ``verify_entry``).
 

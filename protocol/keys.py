@@ -102,6 +102,40 @@ class SealingKey:
         except CryptoError as error:
             raise SealedToAnother("sealed to another key, or damaged") from error
 
+    def ephemeral_seed(self, context: bytes) -> bytes:
+        """A seed to seal something to somebody with, which only we can make again.
+
+        Args:
+            context: what is said of nothing else that we ever seal.
+        """
+        return hashlib.blake2b(context, digest_size=SEED_BYTES, key=self._secret, person=b"liandong seal").digest()
+
+    def open_own(self, sealed: bytes, public: str, context: bytes) -> bytes:
+        """Open what we sealed to somebody else ourselves, with a seed of ``ephemeral_seed``.
+
+        Args:
+            sealed: the box.
+            public: the sealing key that it was sealed to.
+            context: the one that it was sealed with.
+
+        Raises:
+            BadRecord: it was sealed to another, by another, or with another context.
+        """
+        ephemeral_public, ephemeral_secret = bindings.crypto_box_seed_keypair(self.ephemeral_seed(context))
+        recipient = from_text(public)
+        if not sealed.startswith(ephemeral_public):
+            raise BadRecord("not sealed by us")
+        try:
+            nonce = _nonce(ephemeral_public, recipient)
+            return bindings.crypto_box_open(sealed[len(ephemeral_public) :], nonce, recipient, ephemeral_secret)
+        except CryptoError as error:
+            raise BadRecord("sealed to another key, or damaged") from error
+
+
+def _nonce(ephemeral_public: bytes, recipient: bytes) -> bytes:
+    """The nonce of a sealed box, as libsodium makes it."""
+    return hashlib.blake2b(ephemeral_public + recipient, digest_size=bindings.crypto_box_NONCEBYTES).digest()
+
 
 def seal(public: str, plain: bytes, ephemeral_seed: bytes) -> bytes:
     """Seal ``plain`` to the holder of ``public``: libsodium's sealed box, with the ephemeral seed given.
@@ -109,16 +143,15 @@ def seal(public: str, plain: bytes, ephemeral_seed: bytes) -> bytes:
     Args:
         public: the destination's sealing key.
         plain: what only the destination may read.
-        ephemeral_seed: 32 fresh random bytes, never used twice.
+        ephemeral_seed: 32 bytes that nobody can guess, never used twice.
 
     Raises:
         BadRecord: ``public`` is no key that anything can be sealed to.
     """
     recipient = from_text(public)
     ephemeral_public, ephemeral_secret = bindings.crypto_box_seed_keypair(ephemeral_seed)
-    nonce = hashlib.blake2b(ephemeral_public + recipient, digest_size=bindings.crypto_box_NONCEBYTES).digest()
     try:
-        box = bindings.crypto_box(plain, nonce, recipient, ephemeral_secret)
+        box = bindings.crypto_box(plain, _nonce(ephemeral_public, recipient), recipient, ephemeral_secret)
     except CryptoError as error:
         raise BadRecord("no key to seal to") from error
     return ephemeral_public + box

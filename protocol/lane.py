@@ -9,7 +9,7 @@ Positions of a lane never pass each other:
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from protocol.actions import Apply, Load, Position, StopReason
@@ -47,6 +47,7 @@ class Outgoing:
 
     Attributes:
         last: highest number in our outbox.
+        kept: the position after which our outbox still keeps its messages.
         ticket: rises with every rewind, so that what was loaded before it is not sent after it.
         loading: a ``Load`` of the present ticket is under way.
         comparing: a position of the peer's that we look up in our database.
@@ -58,6 +59,7 @@ class Outgoing:
     offered: Position
     acked: Position
     sent: Position
+    kept: Position
     flights: deque[Flight] = field(default_factory=deque)
     ticket: int = 0
     loading: bool = False
@@ -89,22 +91,32 @@ class Outgoing:
         self.loading = True
         return Load(lane, self.sent, self.ticket, budget)
 
-    def meet(self, theirs: InPosition, incarnation: str) -> StopReason | None:
+    def meet(self, theirs: InPosition, incarnations: Collection[str]) -> StopReason | None:
         """Does the peer hold what it said it holds, of this our database?
 
-        Where it holds more than we knew, ``comparing`` is what must be looked up first.
+        Where it holds more or less than we knew, ``comparing`` is what must be looked up first.
+
+        Args:
+            theirs: what the peer holds of ours.
+            incarnations: ours, the earlier ones too.
         """
         self.patience = RESEND_S
         held = Position(theirs.seq, from_text(theirs.digest))
-        if held.seq > self.offered.seq or (held.seq > 0 and theirs.incarnation != incarnation):
+        if held.seq > self.offered.seq or (held.seq > 0 and theirs.incarnation not in incarnations):
             return StopReason.SELF_RESTORED
-        if held.seq < self.acked.seq:
+        if held.seq < self.kept.seq:
             return StopReason.PEER_RESTORED
-        if held.seq > self.acked.seq:
+        if held.seq != self.acked.seq:
             self.comparing = held
         elif held.digest != self.acked.digest:
             return StopReason.DIVERGED
         return None
+
+    def go_back(self, position: Position) -> None:
+        """The peer's database went back in time: it gets again what comes after this position."""
+        assert position.seq < self.acked.seq
+        self.acked = position
+        self.rewind()
 
     def flight_ending_at(self, seq: int) -> Flight | None:
         """The frame on the wire whose last message has this number."""
@@ -152,17 +164,22 @@ class Incoming:
     missed: bool = False
     told: int | None = None
 
-    def meet(self, offered: OutPosition, incarnation: str) -> StopReason | None:
-        """Is the peer still the one whose messages we took, and not behind them?"""
+    def meet(self, offered: OutPosition, incarnation: str, former: Collection[str]) -> StopReason | None:
+        """Is the peer still the one whose messages we took, or its heir, and not behind them?
+
+        Args:
+            offered: how far the peer has offered its messages.
+            incarnation: the peer's.
+            former: its earlier ones.
+        """
         self.told = None
-        if self.incarnation != incarnation:
-            if self.taken.seq > 0:
-                return StopReason.PEER_RESTORED
-            self.incarnation = incarnation
+        if self.taken.seq > 0 and self.incarnation not in {incarnation, *former}:
+            return StopReason.PEER_RESTORED
         if offered.seq < self.taken.seq:
             return StopReason.PEER_RESTORED
         if offered.seq == self.taken.seq and from_text(offered.digest) != self.taken.digest:
-            return StopReason.DIVERGED
+            return StopReason.PEER_RESTORED
+        self.incarnation = incarnation
         return None
 
     def ask_again(self, first: int) -> bool:

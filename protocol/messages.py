@@ -8,6 +8,8 @@ somebody beyond the neighbour is signed by its source, compressed and sealed to 
 Unknown types are no error here: whoever receives one parks it and replays it after an upgrade.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -361,7 +363,8 @@ def seal_message(message: Message, key: SigningKey, sealing_key: str, ephemeral_
         message: what the destination shall read.
         key: the source's signing key.
         sealing_key: the destination's public sealing key.
-        ephemeral_seed: 32 fresh random bytes.
+        ephemeral_seed: the source's own, of ``sealing_context(message)``; so it can open the message again itself,
+            when it has lost it and gets it back.
 
     Raises:
         MessageTooLarge: nobody would read it.
@@ -387,7 +390,37 @@ def open_message(outer: Message, key: SealingKey, source_keys: tuple[str, ...]) 
     Raises:
         RemoteError: it was sealed to another, is damaged, or is not what its envelope says.
     """
-    plain = decompress(key.open(from_text(outer.data_base64 or "")), SEALED_MAX_PLAIN_BYTES)
+    return _opened(outer, key.open(from_text(outer.data_base64 or "")), source_keys)
+
+
+def open_own_message(
+    outer: Message, key: SealingKey, destination_keys: Sequence[str], source_keys: tuple[str, ...]
+) -> Message:
+    """Open a message that we sealed to somebody else ourselves.
+
+    Args:
+        outer: as it travelled.
+        key: our own.
+        destination_keys: sealing keys that the destination ever had.
+        source_keys: signing keys that we ever had.
+
+    Raises:
+        RemoteError: we did not seal it, it is damaged, or is not what its envelope says.
+    """
+    sealed = from_text(outer.data_base64 or "")
+    for public in destination_keys:
+        with suppress(BadRecord):
+            return _opened(outer, key.open_own(sealed, public, sealing_context(outer)), source_keys)
+    raise BadRecord("not sealed by us")
+
+
+def sealing_context(message: Message) -> bytes:
+    """What makes the seal of a message different from all others; its envelope says the same as its content."""
+    return f"{message.id} {message.destination} {message.time.isoformat()}".encode()
+
+
+def _opened(outer: Message, compressed: bytes, source_keys: tuple[str, ...]) -> Message:
+    plain = decompress(compressed, SEALED_MAX_PLAIN_BYTES)
     try:
         signed = _Signed.model_validate_json(plain)
     except ValidationError as error:

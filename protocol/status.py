@@ -210,14 +210,22 @@ def changes(
     """How the row of ``me`` changes by this entry; empty where it does not."""
     delta = Counter(contribution(after, me, level_of))
     delta.subtract(contribution(before, me, level_of))
-    if entry.head.center == me:
-        event = _EVENTS.get(Kind(entry.head.kind))
-        if event is not None and not _took_over(after, entry):
-            delta[event] += 1
-        if isinstance(entry.body, Visited) and entry.body.satisfied is not None:
-            delta["answered"] += 1
-            delta["satisfied"] += int(entry.body.satisfied)
+    delta.update(events(entry, after, me))
     return {name: count for name, count in delta.items() if count}
+
+
+def events(entry: Entry, after: CaseState, me: str) -> Counter[str]:
+    """What an entry counts by itself, whatever became of the case, at the center that wrote it."""
+    counted: Counter[str] = Counter()
+    if entry.head.center != me:
+        return counted
+    event = _EVENTS.get(Kind(entry.head.kind))
+    if event is not None and not _took_over(after, entry):
+        counted[event] += 1
+    if isinstance(entry.body, Visited) and entry.body.satisfied is not None:
+        counted["answered"] += 1
+        counted["satisfied"] += int(entry.body.satisfied)
+    return counted
 
 
 def _took_over(state: CaseState, entry: Entry) -> bool:

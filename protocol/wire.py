@@ -3,11 +3,11 @@
     offset  size
     0       2      magic "LD"
     2       1      protocol version
-    3       1      kind: 1 HELLO, 2 DATA, 3 ACK, 4 STATUS, 7 COVER
+    3       1      kind: 1 HELLO, 2 DATA, 3 ACK, 4 STATUS, 5 RECOVER, 6 RETURN, 7 COVER
     4       2      length of the header, big endian
     6       n      header, JSON
     6+n     64     Ed25519 signature of the sender over everything before it
-    70+n    ...    payload (DATA, STATUS), zstd; its digest stands in the header
+    70+n    ...    payload (DATA, STATUS, RETURN), zstd; its digest stands in the header
 
 The signature is checked before anything is decompressed. Messages of a DATA frame are lines of JSON, so that the
 digest chain runs over exactly the bytes that the sender's outbox holds.
@@ -40,6 +40,8 @@ FRAME_MAX_PLAIN_BYTES = 1024 * 1024
 HEADER_MAX_BYTES = 32 * 1024
 """A HELLO with the longest chain of the largest certificates."""
 VERSIONS_MAX = 16
+FORMER_MAX = 16
+"""Earlier incarnations that a HELLO names: as many restores, newest last."""
 _PREFIX = struct.Struct(">2sBBH")
 
 ORIGIN = b"\0" * 32
@@ -53,6 +55,8 @@ class FrameKind(IntEnum):
     DATA = 2
     ACK = 3
     STATUS = 4
+    RECOVER = 5
+    RETURN = 6
     COVER = 7
 
 
@@ -88,17 +92,29 @@ KnownLanes = BeforeValidator(_known_lanes)
 
 
 class LanePositions(Frozen):
-    """Both directions of one lane."""
+    """Both directions of one lane; ``kept`` is the place after which the sender still keeps its sent messages."""
 
     out: OutPosition
     into: InPosition
+    kept: OutPosition | None = None
 
 
 class Hello(Header):
-    """The first frame of a session, in both directions."""
+    """The first frame of a session, in both directions.
+
+    Attributes:
+        answering: the session of the receiver's that this answers.
+        incarnation: id of the sender's database.
+        former: its earlier ids, from before it was restored, newest last.
+        process: random id of the running process; two at once are a fork.
+        stopped: why the sender has stopped the link, where it has.
+    """
 
     answering: Token | None = None
     incarnation: Token
+    former: Annotated[tuple[Token, ...], Field(max_length=FORMER_MAX)] = ()
+    process: Token | None = None
+    stopped: Annotated[str, Field(max_length=40)] | None = None
     protocol_versions: Annotated[tuple[int, ...], Field(max_length=VERSIONS_MAX)] = (PROTOCOL_VERSION,)
     software: Annotated[str, Field(max_length=40)] = ""
     clock: Instant
@@ -126,6 +142,27 @@ class Ack(Header):
     seq: Count
     digest: DigestText
     gap: bool = False
+
+
+class Recover(Header):
+    """The sender's database went back in time: it asks for its own messages after ``after`` of a lane."""
+
+    lane: Lane
+    after: Count
+
+
+class Return(Header):
+    """Messages of the receiver's, ``first`` to ``last``, as we once took them; where we keep none any more, no message.
+
+    ``digest`` is the chain up to ``last``. Where ``first`` is not the number asked for, we keep what lies between no
+    longer.
+    """
+
+    lane: Lane
+    first: Number
+    last: Count
+    digest: DigestText
+    payload_digest: DigestText
 
 
 class StatusFrame(Header):
@@ -160,8 +197,11 @@ _KINDS: dict[FrameKind, type[Header]] = {
     FrameKind.DATA: Data,
     FrameKind.ACK: Ack,
     FrameKind.STATUS: StatusFrame,
+    FrameKind.RECOVER: Recover,
+    FrameKind.RETURN: Return,
     FrameKind.COVER: Cover,
 }
+_WITH_PAYLOAD = (Data, StatusFrame, Return)
 _KIND_OF: dict[type[Header], FrameKind] = {header: kind for kind, header in _KINDS.items()}
 
 
@@ -206,7 +246,7 @@ def read_frame(data: bytes) -> Frame:
     except ValueError as error:
         raise BadFrame("header does not parse") from error
     payload = data[end + SIGNATURE_BYTES :]
-    if payload and not isinstance(header, Data | StatusFrame):
+    if payload and not isinstance(header, _WITH_PAYLOAD):
         raise BadFrame("bytes that nobody signed")
     return Frame(header=header, signed=data[:end], signature=data[end : end + SIGNATURE_BYTES], payload=payload)
 
@@ -219,7 +259,7 @@ def verify_frame(frame: Frame, public_keys: tuple[str, ...]) -> None:
     """
     if not any(verify(public, CONTEXT, frame.signed, frame.signature) for public in public_keys):
         raise BadFrame("signature does not verify")
-    if isinstance(frame.header, Data | StatusFrame) and not same(
+    if isinstance(frame.header, _WITH_PAYLOAD) and not same(
         digest(frame.payload), from_text(frame.header.payload_digest)
     ):
         raise BadFrame("payload does not match its digest")
@@ -251,13 +291,15 @@ def _fitting(messages: Sequence[bytes]) -> int:
     return count
 
 
-def unpack(header: Data, payload: bytes) -> list[bytes]:
-    """The messages of a DATA frame.
+def unpack(header: Data | Return, payload: bytes) -> list[bytes]:
+    """The messages of a DATA or RETURN frame.
 
     Raises:
         BadFrame: their number or size is not what a frame may carry.
     """
     count = header.last - header.first + 1
+    if count == 0 and not payload and isinstance(header, Return):
+        return []
     if not 1 <= count <= FRAME_MAX_MESSAGES:
         raise BadFrame(f"{count} messages")
     messages = decompress(payload, FRAME_MAX_PLAIN_BYTES).split(b"\n", count)

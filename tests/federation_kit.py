@@ -14,9 +14,11 @@ nats-servers, or memory where a test asks for speed; databases are SQLite files,
 
 import asyncio
 import json
+import shutil
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -207,6 +209,7 @@ class Fed:
     def __init__(self, clock: MovedClock) -> None:
         self.clock = clock
         self.members: dict[str, Member] = {}
+        self.twins: list[Member] = []
 
     def __getitem__(self, code: str) -> Member:
         return self.members[code]
@@ -236,7 +239,7 @@ class Fed:
 
     async def close(self) -> None:
         """End everything."""
-        await _all(member.close() for member in reversed(self.members.values()))
+        await _all(member.close() for member in [*self.twins, *reversed(self.members.values())])
 
     async def revoke(self, code: str) -> None:
         """Cut a center off, as ``liandong revoke`` at its parent does; its process stays as it is."""
@@ -267,6 +270,40 @@ class Fed:
         center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
         self.members[code] = Member(center, settings, parent)
         return self.members[code]
+
+    def copy(self, code: str, file: Path) -> Path:
+        """A copy of a center's SQLite database as it is now, as a backup is; the center may run."""
+        url = self[code].center.database.engine.url
+        with closing(sqlite3.connect(str(url.database))) as source, closing(sqlite3.connect(file)) as target:
+            source.backup(target)
+        return file
+
+    async def clone(self, code: str, copy: Path) -> Member:
+        """A second process of one identity, on a copy of its database; it runs, and nobody knows of it."""
+        original = self[code]
+        settings = original.settings.model_copy(update={"database_url": f"sqlite:///{copy}"})
+        center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
+        twin = Member(center, settings, original.parent)
+        self.twins.append(twin)
+        await twin.start()
+        return twin
+
+    async def roll_back(self, code: str, copy: Path) -> Member:
+        """Put an earlier copy in the place of a center's SQLite database, as if nothing had happened; not running."""
+        member = self[code]
+        await member.stop()
+        member.center.database.dispose()
+        file = Path(str(member.center.database.engine.url.database))
+        for leftover in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+            leftover.unlink(missing_ok=True)
+        shutil.copyfile(copy, file)
+        center = await asyncio.to_thread(open_center, member.settings, clock=self.clock, hasher=weak_hasher())
+        again = Member(center, member.settings, member.parent, member.broker, member.memory)
+        for child in self:
+            if child.parent is member:
+                child.parent = again
+        self.members[code] = again
+        return again
 
     async def settle(self, within: float = SETTLED_WITHIN) -> None:
         """Wait until nothing moves between the members that run.

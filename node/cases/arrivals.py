@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy import delete, select
 
 from node.access import Access
-from node.cases import granting, transfers
+from node.cases import conflicts, granting, transfers
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
 from node.unit import Unit
-from protocol.entries import REASON_MAX, Entry, read_entry, signed_entry
+from protocol.entries import REASON_MAX, Entry, read_entry, read_head, signed_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
 from protocol.keys import Signed
 from protocol.messages import (
@@ -68,16 +68,37 @@ def read_entries(
 
 
 def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
-    """Take log entries in order; hold back what came too early, drop what we hold already."""
-    del message
+    """Take log entries in order; hold back what came too early, drop what we hold already.
+
+    Where another entry stands in the place of one, somebody's database went back in time (``node.cases.conflicts``).
+    """
     held = unit.book.heads(payload.case_id, [entry.head.seq for entry in payload.entries])
+    before = unit.book.state(payload.case_id)
+    lost: list[Entry] = []
     for entry in payload.entries:
-        if entry.head.seq not in held:
+        ours = held.get(entry.head.seq)
+        if ours is None or lost:
             _take(unit, entry)
-        elif held[entry.head.seq] != entry.record.head:
-            raise OutOfOrder(f"another entry stands at seq {entry.head.seq} of case {payload.case_id}")
+        elif ours != entry.record.head:
+            lost = _settle(unit, entry, ours, message.sender)
     if unit.book.sheet(payload.case_id).held_back:
         _take_held_back(unit, payload.case_id)
+    if lost:
+        assert before is not None
+        conflicts.tell(unit, before, lost)
+
+
+def _settle(unit: Unit, entry: Entry, ours: str, sender: str) -> list[Entry]:
+    """Another entry stands in the place of this one. Returns what of our log had to give way to it."""
+    standing = read_head(ours)
+    if conflicts.gives_way(unit, standing, entry.head, sender):
+        lost = conflicts.give_way(unit, entry)
+        _fold(unit, entry)
+        return lost
+    if entry.head.epoch == standing.epoch:
+        _hold_back(unit, entry)
+    log.info("entry.contradicts", case_id=entry.head.case_id, seq=entry.head.seq, center=entry.head.center)
+    return []
 
 
 def _take(unit: Unit, entry: Entry) -> None:
@@ -118,9 +139,11 @@ def _take_held_back(unit: Unit, case_id: str) -> None:
         if row.seq > last + 1:
             return
         entry = read_entry(Record.model_validate_json(row.record))
-        unit.session.delete(row)
         if row.seq == last + 1:
             _fold(unit, entry)
+        elif unit.book.heads(case_id, [row.seq])[row.seq] != entry.record.head:
+            continue  # it contradicts the log; who wrote it has not spoken yet
+        unit.session.delete(row)
 
 
 def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
@@ -166,10 +189,7 @@ def _drop_copy(unit: Unit, case_id: str, epoch: int) -> None:
     state = sheet.state
     if state is not None and (unit.me in state.followers or state.epoch > epoch or sheet.view_until is not None):
         return
-    sheet.state, sheet.held_back, sheet.dirty = None, False, True
-    sheet.new_entries.clear()
-    unit.session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
-    unit.session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
+    unit.book.drop(case_id)
 
 
 def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:

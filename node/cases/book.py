@@ -18,6 +18,7 @@ from node.clock import LOCAL_ZONE
 from node.status.ledger import Ledger
 from protocol.case import CaseState, PartnerStatus, fold
 from protocol.entries import Entry, read_entry
+from protocol.errors import OutOfOrder
 from protocol.messages import CaseHeader, Invitation
 from protocol.records import Record
 from protocol.visits import next_visit
@@ -102,6 +103,41 @@ class Book:
         if entry.head.center == self._me:
             self._count(sheet)
         return after
+
+    def cut(self, case_id: str, after_seq: int) -> list[Entry]:
+        """Take the end of a log away, from behind ``after_seq``; the caller appends what belongs there.
+
+        Returns:
+            The entries taken away.
+
+        Raises:
+            OutOfOrder: bodies are missing that the fold of the rest needs.
+        """
+        sheet = self.sheet(case_id)
+        records = self.records(case_id)
+        if any(record.body is None for record in records):
+            raise OutOfOrder(f"case {case_id} can't be folded again: bodies were purged")
+        entries = [read_entry(record) for record in records]
+        kept = state = None
+        for entry in entries:
+            state = fold(state, entry)
+            if entry.head.seq <= after_seq:
+                kept = state
+            else:
+                self._ledger.take_back(entry, state)
+        sheet.state, sheet.dirty = kept, True
+        sheet.new_entries = [entry for entry in sheet.new_entries if entry.head.seq <= after_seq]
+        self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id, EntryRow.seq > after_seq))
+        return [entry for entry in entries if entry.head.seq > after_seq]
+
+    def drop(self, case_id: str) -> None:
+        """Forget the log of a case that is not ours to keep."""
+        sheet = self.sheet(case_id)
+        self._count(sheet)
+        sheet.state, sheet.counted, sheet.held_back, sheet.dirty = None, None, False, True
+        sheet.new_entries.clear()
+        self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
+        self._session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
 
     def _count(self, sheet: Sheet) -> None:
         """Count what changed. What others wrote counts by the state that it led to, hence all of it at once."""

@@ -122,6 +122,28 @@ class TombstoneRow(Base):
     at: Mapped[datetime]
 
 
+class FrozenCaseRow(Base):
+    """A case that we held when we learned that our database went back in time; it may be somebody else's by now."""
+
+    __tablename__ = "frozen_cases"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+
+
+class LostEntryRow(Base):
+    """An entry that had to give way to another one at its place, after somebody's database went back in time."""
+
+    __tablename__ = "lost_entries"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    signature: Mapped[str] = mapped_column(primary_key=True)
+    center: Mapped[str]
+    kind: Mapped[str]
+    record: Mapped[str] = mapped_column(Text)
+    lost_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class NumberRow(Base):
     """The last number given in a year."""
 

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select
 
 from node.cases import log, successors
-from node.cases.tables import RequestRow, TombstoneRow
+from node.cases.tables import FrozenCaseRow, RequestRow, TombstoneRow
 from node.cases.working_days import add_working_days
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from node.unit import Unit
@@ -32,7 +32,7 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     Raises:
         Refused: a rule forbids it, the destination was merged or can't be reached, or custody is frozen here.
     """
-    check_not_frozen(unit)
+    check_not_frozen(unit, case_id)
     successors.check_active(unit, body.to)
     if not unit.outbox.reachable(body.to):
         raise Refused("unreachable", center=body.to)
@@ -58,14 +58,14 @@ def repeat(unit: Unit, state: CaseState) -> None:
     unit.outbox.send(Type.TRANSFER, notice, flight.to, case_id=state.id, transfer_epoch=state.epoch)
 
 
-def check_not_frozen(unit: Unit) -> None:
-    """Refuse to move custody while our own database is suspected to have gone back in time.
+def check_not_frozen(unit: Unit, case_id: str) -> None:
+    """Refuse to move a case that may be somebody else's: our database went back in time, or there are two of us.
 
     Raises:
         Refused: ``custody-frozen``.
     """
-    restored = select(LinkRow.peer).where(LinkRow.stop_reason == StopReason.SELF_RESTORED).limit(1)
-    if unit.session.scalar(restored) is not None:
+    forked = select(LinkRow.peer).where(LinkRow.stop_reason == StopReason.SELF_FORKED).limit(1)
+    if unit.session.get(FrozenCaseRow, case_id) is not None or unit.session.scalar(forked) is not None:
         raise Refused("custody-frozen")
 
 
@@ -124,8 +124,7 @@ def take_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
     if rows is None:
         return None
     for row in rows:
-        row.body = _void(row)
-        row.case_id = None
+        void(unit, row)
     _lapse(unit, rows)
     departure = unit.book.entry(state.id, state.seq)
     assert departure is not None
@@ -158,7 +157,7 @@ def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:
     ).one_or_none()
     if first is None:
         return None
-    offered = _lock_lanes(unit)
+    offered = lock_lanes(unit)
     if offered[first.peer, first.lane] >= first.seq:
         return None
     since = select(OutboxRow).where(
@@ -171,7 +170,7 @@ def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:
     return list(unit.session.scalars(since))
 
 
-def _lock_lanes(unit: Unit) -> dict[tuple[str, str], int]:
+def lock_lanes(unit: Unit) -> dict[tuple[str, str], int]:
     """What was offered of each lane, and nothing more is until this unit ends.
 
     All are locked, in the order in which every unit locks them at its end, and after the counters, as there.
@@ -181,16 +180,15 @@ def _lock_lanes(unit: Unit) -> dict[tuple[str, str], int]:
     return {(row.peer, row.lane): row.offered_seq for row in unit.session.execute(lanes.with_for_update())}
 
 
-def _void(row: OutboxRow) -> bytes:
-    """What stands in the place of a message that was taken back; the neighbour gets it and does nothing."""
-    message = Message.model_validate_json(row.body)
-    void = Message(
-        id=message.id,
-        source=source_of(message.sender),
+def void(unit: Unit, row: OutboxRow) -> None:
+    """Put nothing in the place of a message that no wire has seen; the neighbour gets it and does nothing."""
+    nothing = Message(
+        id=row.message_id,
+        source=source_of(unit.me),
         type=Type.VOID,
-        time=message.time,
+        time=row.queued_at,
         destination=row.peer,
         datacontenttype="application/json",
         data=Void().model_dump(mode="json"),
     )
-    return write_message(void)
+    row.body, row.case_id = write_message(nothing), None

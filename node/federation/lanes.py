@@ -42,6 +42,7 @@ def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
                 acked=Position(row.acked_seq, row.acked_digest),
                 applied=Position(applied[row.lane].applied_seq, applied[row.lane].applied_digest),
                 peer_incarnation=applied[row.lane].peer_incarnation,
+                kept=_kept(session, row),
             )
             for row in rows
         }
@@ -50,6 +51,19 @@ def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
 _LANES = LaneRow.__table__.c
 _WAITING = select(_LANES.peer, _LANES.lane, _LANES.last_seq).where(_LANES.last_seq > _LANES.acked_seq)
 """Asked after every commit, hence built once, and of the table itself."""
+
+
+def _kept(session: Session, lane: LaneRow) -> Position:
+    """The position after which the outbox still has all messages; the oldest that is left says where it is."""
+    oldest = session.execute(
+        select(OutboxRow.seq, OutboxRow.digest)
+        .where(OutboxRow.peer == lane.peer, OutboxRow.lane == lane.lane)
+        .order_by(OutboxRow.seq)
+        .limit(1)
+    ).one_or_none()
+    if oldest is None or oldest.digest is None or oldest.seq == 1:
+        return Position(lane.kept_seq, lane.kept_digest)
+    return Position(oldest.seq, oldest.digest)
 
 
 def read_last(database: Database) -> list[tuple[str, Lane, int]]:
@@ -133,16 +147,20 @@ def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:
     lane, seq = compare.lane, compare.position.seq
     ours = (OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq <= seq)
     with database.read() as session:
-        offered = session.scalar(select(LaneRow.offered_seq).where(LaneRow.peer == peer, LaneRow.lane == lane))
-        if offered is None or offered < seq:
+        row = session.execute(
+            select(LaneRow.offered_seq, LaneRow.kept_seq, LaneRow.kept_digest).where(
+                LaneRow.peer == peer, LaneRow.lane == lane
+            )
+        ).one_or_none()
+        if row is None or not row.kept_seq <= seq <= row.offered_seq:
             return None
         kept = session.execute(
             select(OutboxRow.seq, OutboxRow.digest)
-            .where(*ours, OutboxRow.digest.is_not(None))
+            .where(*ours, OutboxRow.seq > row.kept_seq, OutboxRow.digest.is_not(None))
             .order_by(OutboxRow.seq.desc())
             .limit(1)
         ).one_or_none()
-        known, digest = kept or (0, ORIGIN)
+        known, digest = kept or (row.kept_seq, row.kept_digest)
         assert digest is not None
         bodies = session.scalars(select(OutboxRow.body).where(*ours, OutboxRow.seq > known).order_by(OutboxRow.seq))
         links = [digest, *chain(digest, bodies)]

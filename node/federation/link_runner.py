@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from node.clock import ClockWatch
 from node.db import DatabaseUnavailable
 from node.directory import add_certificates
-from node.federation import lanes
+from node.federation import healing, lanes
 from node.federation.inbox import BadPosition, apply_frame
 from node.federation.reading import Reader
 from node.federation.transport import Transport, TransportDown
@@ -28,14 +28,21 @@ from protocol.link import (
     Action,
     Apply,
     Compare,
+    Healed,
+    LaneRecord,
     Link,
     Load,
     MarkAcked,
+    Restored,
+    Rewind,
     SendAck,
     SendData,
     SendHello,
+    SendRecover,
+    Serve,
     State,
     Stopped,
+    TakeBack,
 )
 from protocol.messages import Lane
 from protocol.wire import (
@@ -44,6 +51,8 @@ from protocol.wire import (
     Frame,
     Header,
     Hello,
+    Recover,
+    Return,
     StatusFrame,
     pack_status,
     read_frame,
@@ -73,11 +82,12 @@ class LinkRunner:
         direction: ``up`` where it is our parent, ``down`` where it is our child.
         transport: the wire to it.
         executor: threads for database work.
+        process: random id of our process.
         carried: files carried over this link until now; when there are more, a new runner takes its place.
 
     Attributes:
         outdated: whether somebody else has moved our positions on (a file that was carried in, a commit that we took
-            for failed); then a new runner takes its place too.
+            for failed, what came back of ours after a restore); then a new runner takes its place too.
     """
 
     def __init__(
@@ -87,15 +97,17 @@ class LinkRunner:
         direction: str,
         transport: Transport,
         executor: Executor,
+        process: str,
         *,
         carried: int = 0,
     ) -> None:
         self.center = center
         self.peer = peer
+        self._process = process
         self.direction = direction
         self.transport = transport
         self.subject = f"up.{center.code}" if direction == "up" else f"dn.{peer}"
-        self.machine = Link(center.code, peer, center.identity.incarnation, {})
+        self.machine = self._machine({})
         self.clock_offset: float | None = None
         self._clock_watch = ClockWatch(center.clock, asyncio.get_running_loop().time)
         self.last_hello_at: datetime | None = None
@@ -108,6 +120,7 @@ class LinkRunner:
         self._reader = Reader(center, peer)
         self._applies: asyncio.Queue[Apply] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._jobs: set[asyncio.Future[Any]] = set()
         self._state = ""
         self._standing: dict[str, str | float | datetime | None] = {}
         self._stands_otherwise = asyncio.Event()
@@ -116,18 +129,27 @@ class LinkRunner:
     async def start(self) -> None:
         """Read the records, begin to apply, and greet if the wire is there."""
         records = await self._in_thread(lambda: lanes.read_records(self.center.database, self.peer))
-        self.machine = Link(self.center.code, self.peer, self.center.identity.incarnation, records)
+        self.machine = self._machine(records)
         self._spawn(self._apply_loop())
         self._spawn(self._record_loop())
         if self.transport.connected:
             await self.wire(up=True)
 
+    @property
+    def incarnation(self) -> str:
+        """The incarnation of ours that this runner speaks for; after a restore there is another one."""
+        return self.machine.incarnation
+
+    def _machine(self, records: dict[Lane, LaneRecord]) -> Link:
+        identity = self.center.identity
+        return Link(identity.code, self.peer, identity.incarnation, records, identity.former)
+
     async def close(self) -> None:
-        """Stop; what is under way in a thread finishes there."""
+        """Stop; what is under way in a thread is waited for, so that the records stand still afterwards."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._jobs, return_exceptions=True)
 
     # --- inputs ------------------------------------------------------------------------------------
 
@@ -208,6 +230,10 @@ class LinkRunner:
             await self._data_came(header, unpack(header, frame.payload))
         elif isinstance(header, Ack):
             await self._do(self.machine.on_ack(header, now))
+        elif isinstance(header, Recover):
+            await self._do(self.machine.on_recover(header, now))
+        elif isinstance(header, Return):
+            await self._do(self.machine.on_return(header, unpack(header, frame.payload), now))
 
     async def _data_came(self, header: Data, messages: list[bytes]) -> None:
         before = self.machine.taken(header.lane)
@@ -252,8 +278,28 @@ class LinkRunner:
                     marks.append(action)
                 case Stopped():
                     log.error("link.stopped", peer=self.peer, reason=action.reason, detail=action.detail)
+                case _:
+                    await self._do_healing(action)
         if marks:
             self._spawn(self._mark(marks))
+
+    async def _do_healing(self, action: Action) -> None:
+        """What the machine asks for after somebody's database went back in time."""
+        match action:
+            case Restored():
+                self._spawn(self._begin_healing(action))
+            case SendRecover():
+                await self._publish(self.subject, self._recover(action))
+            case TakeBack():
+                self._spawn(self._take_back(action))
+            case Healed():
+                self._spawn(self._end_healing())
+            case Serve():
+                self._spawn(self._serve(action))
+            case Rewind():
+                self._spawn(self._rewind(action))
+            case _:
+                raise AssertionError(action)
 
     def _hello(self, action: SendHello) -> bytes:
         hello = Hello(
@@ -262,6 +308,9 @@ class LinkRunner:
             session=self.machine.session,
             answering=action.answering,
             incarnation=self.center.identity.incarnation,
+            former=self.center.identity.former,
+            process=self._process,
+            stopped=self.machine.telling,
             software=SOFTWARE,
             clock=self.center.clock.now(),
             lanes=self.machine.positions(),
@@ -298,6 +347,16 @@ class LinkRunner:
         self.center.metrics.sent(self.peer, action.last - action.first + 1, len(action.payload))
         return write_frame(data, self.center.identity.signing, action.payload)
 
+    def _recover(self, action: SendRecover) -> bytes:
+        recover = Recover(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session,
+            lane=action.lane,
+            after=action.after,
+        )
+        return write_frame(recover, self.center.identity.signing)
+
     async def _publish(self, subject: str, data: bytes) -> None:
         """Hand a frame to the wire; what the wire loses, the machine sends again."""
         try:
@@ -328,6 +387,43 @@ class LinkRunner:
         for mark in marks:
             await self._patiently(partial(lanes.mark_acked, self.center.database, self.peer, mark))
 
+    # --- after a restore ---------------------------------------------------------------------------
+
+    async def _begin_healing(self, restored: Restored) -> None:
+        renewed = await self._patiently(partial(healing.begin, self.center, self.peer, restored))
+        if not renewed:  # else a new runner takes this one's place
+            await self._do(self.machine.recover(self._now()))
+
+    async def _take_back(self, action: TakeBack) -> None:
+        try:
+            await self._in_thread(partial(healing.take_back, self.center, self.peer, action))
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            log.error("link.database", peer=self.peer, reason=str(error))
+            self.machine.take_back_failed()
+            return
+        await self._do(self.machine.taken_back(action, self._now()))
+
+    async def _end_healing(self) -> None:
+        await self._patiently(partial(healing.end, self.center, self.peer))
+        self.outdated = True
+
+    async def _serve(self, serve: Serve) -> None:
+        found = await self._patiently(partial(healing.read_returned, self.center, self.peer, serve))
+        header = Return(
+            sender=self.center.code,
+            receiver=self.peer,
+            session=self.machine.session,
+            lane=serve.lane,
+            first=found.first,
+            last=found.last,
+            digest=to_text(found.digest),
+            payload_digest=to_text(digest(found.payload)),
+        )
+        await self._publish(self.subject, write_frame(header, self.center.identity.signing, found.payload))
+
+    async def _rewind(self, back: Rewind) -> None:
+        await self._patiently(partial(healing.rewind, self.center, self.peer, back))
+
     async def _apply_loop(self) -> None:
         while True:
             action = await self._applies.get()
@@ -355,11 +451,13 @@ class LinkRunner:
     def _note_state(self) -> None:
         """Record a change of state for pages, the command line and the monitor."""
         state = self.machine.state
-        told = f"{state}:{self.last_hello_at}"
+        reason = self.machine.stop.reason if self.machine.stop is not None else ""
+        told = f"{state}:{reason}:{self.last_hello_at}"
         if told == self._state or self._closed:
             return
         if state is State.LINKED:
             self.linked_once.set()
+            self._spawn(self._linked())
         if not self._state.startswith(f"{state}:"):
             log.info("link.state", peer=self.peer, state=state)
         self._state = told
@@ -374,6 +472,10 @@ class LinkRunner:
             values["stop_reason"] = None  # only a peer that agrees lifts a stop, never a restart
         self._standing = values
         self._stands_otherwise.set()
+
+    async def _linked(self) -> None:
+        """Where we went back in time: this neighbour has nothing of ours that we don't have."""
+        await self._patiently(partial(healing.end, self.center, self.peer))
 
     async def _record_loop(self) -> None:
         """Write the newest state; one after the other, so that an older one never comes last."""
@@ -392,7 +494,10 @@ class LinkRunner:
                 await asyncio.sleep(RETRY_S)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await self._loop.run_in_executor(self._executor, work)
+        job = self._loop.run_in_executor(self._executor, work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return await asyncio.shield(job)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)

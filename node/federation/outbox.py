@@ -13,7 +13,17 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
-from protocol.messages import Lane, Message, Type, Undeliverable, lane_of, seal_message, source_of, write_message
+from protocol.messages import (
+    Lane,
+    Message,
+    Type,
+    Undeliverable,
+    lane_of,
+    seal_message,
+    sealing_context,
+    source_of,
+    write_message,
+)
 from protocol.records import Frozen
 
 if TYPE_CHECKING:
@@ -76,7 +86,9 @@ class Outbox:
         )
         if destination != neighbour:
             sealing_key = tree.claims[destination].sealing_key
-            message = seal_message(message, self._center.identity.signing, sealing_key, self._center.random_bytes(32))
+            identity = self._center.identity
+            seed = identity.sealing.ephemeral_seed(sealing_context(message))
+            message = seal_message(message, identity.signing, sealing_key, seed)
         # An answer stands, whatever becomes of the case: taking back a transfer must not make it void.
         about = None if type_ is Type.ANSWER else case_id
         draft = Draft(message.id, destination, write_message(message), about, transfer_epoch)

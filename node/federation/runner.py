@@ -39,6 +39,7 @@ STATUS_ALL_S = 60.0
 PROBE_S = 30.0
 """How often the wire is asked for a round trip; one that does not answer is rebuilt."""
 PROBE_PATIENCE_S = 10.0
+PROCESS_BYTES = 8
 THREADS = 3
 """Database threads of the links: one applies, one loads, one records."""
 
@@ -60,6 +61,7 @@ class Federation:
         self.children_changed: Callable[[], Awaitable[None]] | None = None
         """Called when a child was enrolled or revoked."""
         self.reporter = Reporter(center)
+        self._process = center.random_bytes(PROCESS_BYTES).hex()
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
         self._broker_knows: frozenset[str] | None = None
         self._awake = asyncio.Event()
@@ -219,21 +221,24 @@ class Federation:
         self.reporter.meet_strangers()
 
     async def _follow_links(self) -> None:
-        """Begin links that were enrolled, end links that were revoked, begin those anew whose files were carried."""
+        """Begin links that were enrolled, end links that were revoked, begin those anew whose records have changed."""
         wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
         carried = await self._in_thread(lambda: lanes.read_carried(self.center.database))
         for peer in [peer for peer in self.links if peer not in wanted]:
             await self.links.pop(peer).close()
             log.info("link.ended", peer=peer)
         for peer, runner in list(self.links.items()):
-            if runner.outdated or runner.carried != carried.get(peer, runner.carried):
+            carried_since = runner.carried != carried.get(peer, runner.carried)
+            if carried_since or runner.outdated or runner.incarnation != self.center.identity.incarnation:
                 await self.links.pop(peer).close()
                 log.info("link.begun_anew", peer=peer)
         for peer, direction in wanted.items():
             wire = self.parent if direction == "up" else self.hub
             if peer in self.links or wire is None:
                 continue
-            runner = LinkRunner(self.center, peer, direction, wire, self._executor, carried=carried.get(peer, 0))
+            runner = LinkRunner(
+                self.center, peer, direction, wire, self._executor, self._process, carried=carried.get(peer, 0)
+            )
             self.links[peer] = runner
             try:
                 await runner.start()

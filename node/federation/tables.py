@@ -6,15 +6,18 @@ from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.db import Base
+from protocol.wire import ORIGIN
 
 
 class IdentityRow(Base):
-    """Who this database belongs to; one row. ``incarnation`` is drawn anew with every database."""
+    """Who this database belongs to; one row. ``incarnation`` is drawn anew with every database and every restore."""
 
     __tablename__ = "identity"
 
     code: Mapped[str] = mapped_column(primary_key=True)
     incarnation: Mapped[str]
+    former: Mapped[str] = mapped_column(default="[]")
+    """Earlier incarnations, newest last, as JSON."""
     created_at: Mapped[datetime]
 
 
@@ -46,6 +49,8 @@ class LinkRow(Base):
     revoked_at: Mapped[datetime | None]
     carried: Mapped[int] = mapped_column(default=0)
     """How many files were carried over this link; when it changes, a running service begins a new session."""
+    healing: Mapped[bool] = mapped_column(default=False)
+    """Whether we went back in time and the neighbour has not shown yet that we have all of ours again."""
 
 
 class LaneRow(Base):
@@ -60,6 +65,11 @@ class LaneRow(Base):
     offered_digest: Mapped[bytes] = mapped_column(LargeBinary)
     acked_seq: Mapped[int] = mapped_column(default=0)
     acked_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    kept_seq: Mapped[int] = mapped_column(default=0)
+    """Sent messages up to here are kept no longer."""
+    kept_digest: Mapped[bytes] = mapped_column(LargeBinary, default=ORIGIN)
+    healed_to: Mapped[int | None]
+    """While our messages come back: up to where; what we have written since stands behind it."""
 
 
 class InboxRow(Base):

@@ -14,7 +14,7 @@ from node.clock import local_day
 from node.status.tables import CounterRow, DayCounterRow
 from protocol.case import CaseState
 from protocol.entries import Entry
-from protocol.status import changes
+from protocol.status import changes, events
 
 
 class Ledger:
@@ -35,6 +35,10 @@ class Ledger:
         """Count what ``entry`` changed: today, or where we wrote it ourselves and have it back now, on its own day."""
         at = entry.head.at if entry.head.center == self._me else self._now
         self._delta[local_day(at)].update(changes(before, after, entry, self._me, self._level_of))
+
+    def take_back(self, entry: Entry, state: CaseState) -> None:
+        """What this entry of ours counted by itself, in this state of its case, does not count any more."""
+        self._delta[local_day(entry.head.at)].subtract(events(entry, state, self._me))
 
     def snapshot(self) -> dict[str, Counter[str]]:
         """What was counted so far, to go back to."""

@@ -12,7 +12,7 @@ other::
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from sqlalchemy import bindparam, delete, select, text
 
 from node.accounts import service as accounts
 from node.accounts.roles import Role
+from node.accounts.tables import User
 from node.app import assemble
 from node.cases.tables import CaseRow, HeldBackRow
 from node.center import Center
@@ -139,6 +140,14 @@ class Desk:
                 roles=[role],
             )
         self._sign_in(role)
+
+    def tokens_of_copy(self, member: Member) -> None:
+        """Sign those in whom this database knows already."""
+        with member.read() as session:
+            known = set(session.scalars(select(User.username)))
+        for role in Role:
+            if role.value in known:
+                self._sign_in(role)
 
     def _sign_in(self, role: Role) -> None:
         answer = self._client.post("/api/v1/login", json={"username": role.value, "password": PASSWORD})
@@ -364,6 +373,22 @@ class Scene:
         member = self.run(self.fed.lose(code, directory, database_url))
         member.center.database.on_commit(self._committed.set)
         self.desks[code] = Desk(member, _client(member, self._clients))
+
+    def roll_back(self, code: str, copy: Path) -> None:
+        """Put an earlier copy in the place of a center's database; it runs again, and nobody has told it."""
+        member = self.run(self.fed.roll_back(code, copy))
+        member.center.database.on_commit(self._committed.set)
+        desk = self.desks[code] = Desk(member, _client(member, self._clients))
+        desk.tokens_of_copy(member)
+        self.start(code)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is the case."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {PATIENCE} s"
+            self._committed.clear()
+            self._committed.wait(LOOK_AGAIN)
 
     def tidy(self) -> None:
         """Let everybody run, and throw away what is parked. Nothing may still wait for what never comes."""

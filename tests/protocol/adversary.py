@@ -25,7 +25,6 @@ from protocol.link import (
     SendData,
     SendHello,
     State,
-    Stopped,
 )
 from protocol.messages import Lane
 from protocol.wire import ORIGIN, Ack, Data, Hello, chain
@@ -216,10 +215,10 @@ class World:
             match action:
                 case SendHello() | SendData() | SendAck():
                     side.wire.append(self._frame(side, action))
-                case Stopped():
-                    raise AssertionError(f"{side.name}: {action}")
-                case _:
+                case Load() | Apply() | Compare() | MarkAcked():
                     side.jobs.append(action)
+                case _:
+                    raise AssertionError(f"{side.name}: {action}")
         self.check(side)
 
     @staticmethod

@@ -39,6 +39,8 @@ from protocol.wire import (
     InPosition,
     LanePositions,
     OutPosition,
+    Recover,
+    Return,
     StatusFrame,
     chain,
     pack,
@@ -207,6 +209,26 @@ def ack() -> Ack:
     )
 
 
+def recover() -> Recover:
+    """The village's database went back to its beginning: it asks its township for its own messages."""
+    return Recover(sender=VILLAGE.code, receiver=TOWNSHIP.code, session="a1" * 12, lane=Lane.CASE, after=0)
+
+
+def returned() -> tuple[Return, bytes]:
+    """The township gives both messages back."""
+    header, payload = data()
+    return Return(
+        sender=TOWNSHIP.code,
+        receiver=VILLAGE.code,
+        session="b2" * 12,
+        lane=Lane.CASE,
+        first=1,
+        last=2,
+        digest=header.digest,
+        payload_digest=header.payload_digest,
+    ), payload
+
+
 def cover() -> Cover:
     """The village carries both messages to its township on a stick; it holds none of the township's."""
     begun, end = OutPosition(seq=0, digest=to_text(ORIGIN)), hello().lanes[Lane.CASE].out
@@ -291,6 +313,7 @@ def examples() -> dict[str, Example]:
     """All examples by name."""
     data_header, data_payload = data()
     status_header, status_payload = status()
+    return_header, return_payload = returned()
     messages = entry_messages()
     line = write_message(message_to_county())
     found: dict[str, Example] = {
@@ -303,6 +326,8 @@ def examples() -> dict[str, Example]:
         "ack": _frame("ACK: the township's database holds both", ack(), TOWNSHIP.key),
         "status": _frame("STATUS: the village's counters", status_header, VILLAGE.key, status_payload)
         | {"document": status_document().decode()},
+        "recover": _frame("RECOVER: the restored village asks for its own messages", recover(), VILLAGE.key),
+        "return": _frame("RETURN: the township gives them back", return_header, TOWNSHIP.key, return_payload),
         "carry": {
             "what": "A carried file of the village for its township with both messages of one escalation",
             "cover": cover().model_dump_json(exclude_none=True),

@@ -326,7 +326,7 @@ def test_a_transfer_that_is_no_return_restores_no_deadline() -> None:
 
 CENTERS = [VILLAGE, OTHER_VILLAGE, TOWN, OTHER_TOWN, THIRD_TOWN, COUNTY]
 centers = st.sampled_from(CENTERS)
-PLAIN = sorted(kind for kind, body in BODIES.items() if not isinstance(body, e.Transfer))
+PLAIN = sorted(kind for kind, body in BODIES.items() if not isinstance(body, e.Transfer | e.Replaced))
 
 
 class History(RuleBasedStateMachine):

@@ -12,7 +12,7 @@ from protocol.messages import open_message, read_message
 from protocol.wire import Data, StatusFrame, chain, read_frame, unpack, unpack_status, verify_frame
 from tests.protocol.examples import COUNTY, GOLDEN, TOWNSHIP, examples
 
-NAMES = ("hello", "data", "ack", "status", "sealed_message", "carry")
+NAMES = ("hello", "data", "ack", "status", "recover", "return", "sealed_message", "carry")
 
 
 class Golden(TypedDict, total=False):
@@ -50,7 +50,7 @@ def test_an_example_is_what_this_code_writes(name: str) -> None:
     assert examples()[name] == expected
 
 
-@pytest.mark.parametrize("name", ["hello", "data", "ack", "status"])
+@pytest.mark.parametrize("name", ["hello", "data", "ack", "status", "recover", "return"])
 def test_an_example_of_a_frame_is_read_and_verified(name: str) -> None:
     example = golden(name)
     frame = read_frame(bytes.fromhex(example["frame_hex"]))

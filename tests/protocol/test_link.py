@@ -26,6 +26,7 @@ from protocol.link import (
     Load,
     MarkAcked,
     Position,
+    Restored,
     SendAck,
     SendData,
     SendHello,
@@ -76,6 +77,10 @@ def hello(
     bulk_applied: Position = START,
     versions: tuple[int, ...] = (1,),
     lanes: Sequence[Lane] = tuple(Lane),
+    former: tuple[str, ...] = (),
+    process: str | None = None,
+    stopped: str | None = None,
+    kept: Position = START,
 ) -> Hello:
     """A HELLO of the peer; positions are those of the case lane."""
     into = {CASE: applied, BULK: bulk_applied}
@@ -86,12 +91,16 @@ def hello(
         session=session,
         answering=answering,
         incarnation=incarnation,
+        former=former,
+        process=process,
+        stopped=stopped,
         protocol_versions=versions,
         clock=NOON,
         lanes={
             lane: LanePositions(
                 out=OutPosition(seq=out[lane].seq, digest=to_text(out[lane].digest)),
                 into=InPosition(seq=into[lane].seq, digest=to_text(into[lane].digest), incarnation=of),
+                kept=OutPosition(seq=kept.seq, digest=to_text(kept.digest)) if lane is CASE and kept.seq else None,
             )
             for lane in lanes
         },
@@ -341,10 +350,11 @@ def test_a_peer_that_holds_more_than_we_knew_is_believed_after_looking_it_up() -
 
 
 @pytest.mark.parametrize("ours", [None, at(5, "another").digest])
-def test_a_peer_that_holds_something_else_stops_the_link(ours: bytes | None) -> None:
+def test_a_peer_that_holds_something_else_shows_that_we_went_back(ours: bytes | None) -> None:
     link, compare = comparing()
-    assert link.compared(compare, ours, 0.1) == [Stopped(StopReason.DIVERGED, "lane case at 5")]
-    assert state(link) is State.STOPPED
+    healing = link.compared(compare, ours, 0.1)
+    assert healing == [Stopped(StopReason.SELF_RESTORED, "lane case at 5"), Restored(None, {})]
+    assert state(link) is State.HEALING, "our database is a copy from another past"
 
 
 def test_both_lanes_are_looked_up_before_anything_is_sent() -> None:
@@ -390,26 +400,6 @@ KNOWN = LaneRecord(last=5, offered=at(5), acked=at(3), applied=at(4), peer_incar
 @pytest.mark.parametrize(
     ("meeting", "reason"),
     [
-        pytest.param(hello(offered=at(3), applied=at(3)), StopReason.PEER_RESTORED, id="it offered less than we hold"),
-        pytest.param(hello(offered=at(4), applied=at(2)), StopReason.PEER_RESTORED, id="it holds less than it said"),
-        pytest.param(
-            hello(offered=at(4), applied=at(3), incarnation="a-new-one"),
-            StopReason.PEER_RESTORED,
-            id="it has a new incarnation",
-        ),
-        pytest.param(
-            hello(offered=at(4), applied=at(6)), StopReason.SELF_RESTORED, id="it holds what we never offered"
-        ),
-        pytest.param(
-            hello(offered=at(4), applied=at(3), of="earlier-of-ours"),
-            StopReason.SELF_RESTORED,
-            id="it holds messages of an incarnation that we are not",
-        ),
-        pytest.param(
-            hello(offered=at(4, "another"), applied=at(3)),
-            StopReason.DIVERGED,
-            id="it offered something else",
-        ),
         pytest.param(
             hello(offered=at(4), applied=at(3, "another")),
             StopReason.DIVERGED,
@@ -435,6 +425,7 @@ def test_positions_that_cannot_be_stop_the_link(meeting: Hello, reason: StopReas
     assert isinstance(stopped, Stopped)
     assert stopped.reason is reason
     assert link.stop == stopped
+    assert link.telling is reason
     assert state(link) is State.STOPPED
 
 
@@ -449,18 +440,6 @@ def test_a_new_incarnation_of_a_peer_that_never_sent_anything_is_welcome() -> No
     link.on_hello(hello("S.1", "P2", incarnation="a-new-one"), 9.0)
     assert link.peer_incarnation(CASE) == "a-new-one"
     assert link.on_data(*data(1, 1, session="P2"), 9.0) == [], "messages of the old incarnation do not count"
-
-
-def test_a_stopped_link_stays_stopped() -> None:
-    link = new_link(KNOWN)
-    link.wire_up("S", 0.0)
-    link.on_hello(hello(), 0.0)
-    link.wire_down()
-    assert link.wire_up("S2", 1.0) == []
-    assert link.on_hello(hello("S2"), 1.0) == []
-    assert link.on_data(*data(5, 5), 1.0) == []
-    assert link.tick(99.0) == []
-    assert state(link) is State.STOPPED
 
 
 # --- sending -------------------------------------------------------------------------------------------------
@@ -624,12 +603,14 @@ def test_acks_of_other_sessions_and_incarnations_are_ignored() -> None:
 
 def test_an_ack_of_what_was_never_offered_stops_the_link() -> None:
     link = sending(3)
-    assert link.on_ack(ack(at(4)), 0.1) == [Stopped(StopReason.SELF_RESTORED, "lane case: 4 was never offered")]
+    stopped = Stopped(StopReason.DIVERGED, "lane case: 4 was never offered")
+    assert link.on_ack(ack(at(4)), 0.1) == [stopped, SendHello("P")]
 
 
 def test_an_ack_of_something_else_stops_the_link() -> None:
     link = sending(3)
-    assert link.on_ack(ack(at(2, "another")), 0.1) == [Stopped(StopReason.DIVERGED, "lane case at 2")]
+    stopped = Stopped(StopReason.DIVERGED, "lane case at 2")
+    assert link.on_ack(ack(at(2, "another")), 0.1) == [stopped, SendHello("P")], "the peer is told"
 
 
 def test_an_ack_that_ends_no_frame_on_the_wire_is_looked_up() -> None:
@@ -814,7 +795,8 @@ def test_a_frame_that_contradicts_itself_is_refused() -> None:
 
 def test_a_frame_that_contradicts_what_we_hold_stops_the_link() -> None:
     link, _ = linked(LaneRecord(applied=at(2), peer_incarnation=THEIRS))
-    assert link.on_data(*data(3, 4, text="another"), 0.1) == [Stopped(StopReason.DIVERGED, "lane case at 2")]
+    stopped = Stopped(StopReason.DIVERGED, "lane case at 2")
+    assert link.on_data(*data(3, 4, text="another"), 0.1) == [stopped, SendHello("P")]
 
 
 def test_frames_of_an_earlier_session_are_ignored() -> None:

@@ -1,11 +1,12 @@
-"""The link is covered to 100 % of its branches by the sentences of ``test_link.py`` alone."""
+"""The link is covered to 100 % of its branches by its sentences alone."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-LINK = ("protocol.link", "protocol.lane", "protocol.actions")
+LINK = ("protocol.link", "protocol.lane", "protocol.actions", "protocol.retrieval")
+SENTENCES = ("test_link.py", "test_link_healing.py")
 HERE = Path(__file__).parent
 
 
@@ -14,7 +15,8 @@ def test_every_branch_of_the_link_has_its_sentence(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_link.py")),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *(str(HERE / name) for name in SENTENCES),
             *(f"--cov={module}" for module in LINK),
             f"--cov-config={tmp_path / 'coverage.ini'}",
         ],

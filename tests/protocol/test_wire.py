@@ -31,6 +31,7 @@ from protocol.wire import (
     FrameKind,
     Header,
     Hello,
+    Return,
     StatusFrame,
     chain,
     pack,
@@ -54,6 +55,8 @@ FRAMES: dict[FrameKind, tuple[Header, bytes]] = {
     FrameKind.DATA: (DATA, PAYLOAD),
     FrameKind.ACK: (ACK, b""),
     FrameKind.STATUS: (STATUS, STATUS_PAYLOAD),
+    FrameKind.RECOVER: (examples.recover(), b""),
+    FrameKind.RETURN: examples.returned(),
     FrameKind.COVER: (examples.cover(), b""),
 }
 KINDS = pytest.mark.parametrize("kind", FrameKind, ids=lambda kind: kind.name.lower())
@@ -392,7 +395,7 @@ def take(data: bytes) -> Frame | None:
     try:
         frame = read_frame(data)
         verify_frame(frame, KEYS)
-        if isinstance(frame.header, Data):
+        if isinstance(frame.header, Data | Return):
             unpack(frame.header, frame.payload)
         if isinstance(frame.header, StatusFrame):
             unpack_status(frame.payload)
@@ -409,14 +412,14 @@ def test_a_hostile_header_raises_nothing_but_the_peers_fault(kind: FrameKind) ->
     header, payload = FRAMES[kind]
     for text in hostile_variants(header.model_dump_json(exclude_none=True)):
         raw = text.encode("utf-8", "surrogatepass")[:0xFFFF]
-        for kind_byte in (kind, kind % 4 + 1):
+        for kind_byte in (kind, kind % len(FrameKind) + 1):
             frame = take(frame_by_hand(kind_byte, raw, payload))
             if frame is not None:
                 frame.header.model_dump_json().encode()
 
 
 @LONG
-@given(st.binary(max_size=300), st.integers(0, 5))
+@given(st.binary(max_size=300), st.integers(0, 8))
 def test_arbitrary_bytes_raise_nothing_but_the_peers_fault(data: bytes, kind: int) -> None:
     assert take(data) is None
     assert take(frame_by_hand(kind, data)) is None

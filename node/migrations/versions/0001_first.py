@@ -102,6 +102,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("case_id", "seq", name=op.f("pk_entries")),
     )
     op.create_table(
+        "frozen_cases",
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_frozen_cases")),
+    )
+    op.create_table(
         "held_back",
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -127,6 +132,7 @@ def upgrade() -> None:
         "identity",
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("former", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_identity")),
     )
@@ -148,6 +154,9 @@ def upgrade() -> None:
         sa.Column("offered_digest", sa.LargeBinary(), nullable=False),
         sa.Column("acked_seq", sa.Integer(), nullable=False),
         sa.Column("acked_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("kept_seq", sa.Integer(), nullable=False),
+        sa.Column("kept_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("healed_to", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_lanes")),
     )
     op.create_table(
@@ -161,6 +170,7 @@ def upgrade() -> None:
         sa.Column("clock_offset", sa.Double(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("carried", sa.Integer(), nullable=False),
+        sa.Column("healing", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_links")),
     )
     op.create_table(
@@ -172,6 +182,20 @@ def upgrade() -> None:
         sa.Column("lost", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("center", name=op.f("pk_losses")),
     )
+    op.create_table(
+        "lost_entries",
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.Column("center", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("lost_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "seq", "signature", name=op.f("pk_lost_entries")),
+    )
+    with op.batch_alter_table("lost_entries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_lost_entries_lost_at"), ["lost_at"], unique=False)
+
     op.create_table(
         "numbers",
         sa.Column("year", sa.Integer(), nullable=False),
@@ -368,6 +392,10 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("numbers")
+    with op.batch_alter_table("lost_entries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_lost_entries_lost_at"))
+
+    op.drop_table("lost_entries")
     op.drop_table("losses")
     op.drop_table("links")
     op.drop_table("lanes")
@@ -378,6 +406,7 @@ def downgrade() -> None:
 
     op.drop_table("idempotency")
     op.drop_table("held_back")
+    op.drop_table("frozen_cases")
     op.drop_table("entries")
     with op.batch_alter_table("day_counters", schema=None) as batch_op:
         batch_op.drop_index("ix_day_counters_told")

@@ -1,0 +1,155 @@
+"""Two entries at one place of a log: what happens after a database went back in time.
+
+A center that was restored from an old copy may have written, before it knew, where it had written something else
+already. Its own first words have been seen by others, so they stand:
+
+* a higher epoch wins; whoever moved the case on knew more;
+* at equal epoch what others already hold wins over what we wrote ourselves; and an author may correct itself
+  to those who took its later words for the right ones;
+* what can't be decided yet is held back until its author speaks.
+
+What gives way is not forgotten. It is kept (``LostEntryRow``), and the center that wrote it puts a note on the case,
+so that a person sees what has to be done again.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import select
+
+from node.cases import asking, log
+from node.cases.tables import LostEntryRow
+from node.cases.transfers import lock_lanes, void
+from node.clock import LOCAL_ZONE
+from node.federation.tables import OutboxRow
+from node.i18n import DEFAULT, N_, translate
+from node.unit import Unit
+from node.words import KINDS
+from protocol.case import CaseState
+from protocol.entries import REQUEST_TEXT_MAX, Entry, EntryHead, Kind, Noted, read_entry
+from protocol.errors import RemoteError
+from protocol.messages import Type, open_own_message, read_message
+from protocol.requests import Ask, AskNote
+
+logger = structlog.get_logger()
+
+CARRIERS = frozenset({Type.ENTRIES, Type.TRANSFER, Type.INVITATION, Type.HEADER})
+"""Messages that tell of a log; those of an end that gave way are void where nobody has seen them."""
+
+
+def gives_way(unit: Unit, ours: EntryHead, theirs: EntryHead, sender: str) -> bool:
+    """Whether our entry makes room for the other one at its place.
+
+    Args:
+        unit: the unit of work.
+        ours: the head that our log has.
+        theirs: the head that came.
+        sender: who sent it; ourselves where it comes back to us.
+    """
+    if theirs.epoch != ours.epoch:
+        return theirs.epoch > ours.epoch
+    return ours.center == theirs.center and ours.center in {unit.me, sender}
+
+
+def give_way(unit: Unit, entry: Entry) -> list[Entry]:
+    """Put an entry in the place of ours; the end of our log from there on is lost. Returns it."""
+    case_id, seq = entry.head.case_id, entry.head.seq
+    lost = unit.book.cut(case_id, seq - 1)
+    for gone in lost:
+        logger.warning("entry.lost", case_id=case_id, seq=gone.head.seq, kind=gone.head.kind, center=gone.head.center)
+        key = (case_id, gone.head.seq, gone.record.signature)
+        if unit.session.get(LostEntryRow, key) is None:
+            unit.session.add(
+                LostEntryRow(
+                    case_id=case_id,
+                    seq=gone.head.seq,
+                    signature=gone.record.signature,
+                    center=gone.head.center,
+                    kind=gone.head.kind,
+                    record=gone.record.model_dump_json(),
+                    lost_at=unit.now,
+                )
+            )
+    return lost
+
+
+def tell(unit: Unit, before: CaseState, lost: Sequence[Entry]) -> None:
+    """After our log gave way: take back what nobody has seen, correct who has, and put a note on the case."""
+    case_id, first = before.id, lost[0].head.seq
+    _void_untold(unit, case_id)
+    after = unit.book.state(case_id)
+    assert after is not None
+    if any(entry.head.center == unit.me for entry in lost):
+        records = unit.book.records(case_id, first - 1)
+        flight = before.custody.flight
+        for center in {*before.followers, *after.followers, *([flight.to] if flight is not None else [])} - {unit.me}:
+            log.send_records(unit, case_id, records, center)
+    _note(unit, after, lost)
+    if unit.me not in after.followers and unit.book.sheet(case_id).view_until is None:
+        unit.book.drop(case_id)
+
+
+def _void_untold(unit: Unit, case_id: str) -> None:
+    offered = lock_lanes(unit)
+    waiting = unit.session.scalars(select(OutboxRow).where(OutboxRow.case_id == case_id)).all()
+    for row in waiting:
+        if row.seq > offered[row.peer, row.lane] and _type_of(unit, row) in CARRIERS:
+            void(unit, row)
+    unit.session.flush()
+
+
+def _type_of(unit: Unit, row: OutboxRow) -> str | None:
+    """What kind of message of ours this is, sealed or not."""
+    known = unit.center.directory.known
+    try:
+        message = read_message(row.body)
+        if message.type == Type.SEALED:
+            sealing = unit.center.identity.sealing
+            message = open_own_message(message, sealing, known.sealing_keys_of(row.destination), known.keys_of(unit.me))
+    except RemoteError:
+        return None
+    return message.type
+
+
+def _note(unit: Unit, after: CaseState, lost: Sequence[Entry]) -> None:
+    """Tell the people what has to be done again: of ours, and where we led them astray, of who has no part any more."""
+    if unit.me not in after.followers:
+        return
+    kept = {_request_of(read_entry(record)) for record in unit.book.records(after.id)} - {None}
+    astray = lost[0].head.center == unit.me
+    mine = [
+        entry
+        for entry in lost
+        if entry.head.actor != log.SYSTEM
+        and _request_of(entry) not in kept
+        and (entry.head.center == unit.me or (astray and entry.head.center not in after.followers))
+    ]
+    if not mine:
+        return
+    text = _words(mine)
+    if after.holder == unit.me:
+        log.write(unit, after.id, Kind.NOTED, Noted(text=text, by=unit.me), log.SYSTEM)
+    elif after.in_transit_to != unit.me:
+        asking.ask(unit, after.id, Ask.NOTE, AskNote(text=text), log.SYSTEM)
+
+
+def _request_of(entry: Entry) -> str | None:
+    """The request that an entry was made from, by its signature."""
+    request = getattr(entry.body, "request", None)
+    return request.signature if request is not None else None
+
+
+def _words(lost: Sequence[Entry]) -> str:
+    """What was lost, one line each: when, who, what, and what they had written."""
+    lines = [
+        translate(
+            DEFAULT,
+            N_("After a restore these entries gave way to others; please see what to repeat:"),
+        )
+    ]
+    for entry in lost:
+        at = entry.head.at.astimezone(LOCAL_ZONE)
+        kind = translate(DEFAULT, KINDS.get(entry.head.kind, entry.head.kind))
+        said = getattr(entry.body, "text", None) or getattr(entry.body, "reason", None) or ""
+        lines.append(f"{at:%Y-%m-%d %H:%M} {entry.head.center} {entry.head.actor} {kind} {said}".rstrip())
+    return "\n".join(lines)[:REQUEST_TEXT_MAX]
