@@ -1,11 +1,11 @@
 """Who has a case: the oracle's own rules of custody, which share nothing with the code under test."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.keys import from_text, verify
 from protocol.requests import CONTEXT as REQUEST_CONTEXT
-from tests.sim.founding import keys_of
 
 BOUND = {"recall", "countersign", "joint_accept", "joint_decline", "handoff_accept", "handoff_decline"}
 TRANSFERS = {"escalated", "assigned", "returned", "handed_off", "recalled", "rehomed"}
@@ -38,14 +38,14 @@ class Written:
     custody: Custody
 
 
-def check_request(new: Written, before: Custody | None, where: str) -> None:
+def check_request(new: Written, before: Custody | None, where: str, keys: Mapping[str, Sequence[str]]) -> None:
     """An entry made from a request contains it, signed by the asker, and bound to its epoch where it must be."""
     asked = json.loads(new.body or "{}").get("request")
     if asked is None:
         return
     head = json.loads(asked["head"])
-    key = keys_of(head["center"]).signing.public
-    if not verify(key, REQUEST_CONTEXT, asked["head"].encode(), from_text(asked["signature"])):
+    signature = from_text(asked["signature"])
+    if not any(verify(key, REQUEST_CONTEXT, asked["head"].encode(), signature) for key in keys[head["center"]]):
         raise Violation(f"{where}: its request is not signed by {head['center']}")
     if head["kind"] in BOUND and before is not None and head["epoch"] != before.epoch:
         raise Violation(f"{where}: asked for in epoch {head['epoch']}, granted in epoch {before.epoch}")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.sim.losing import Loss
 from tests.sim.network import Weather
 from tests.sim.profiles import WEATHER
 
@@ -40,6 +41,7 @@ class Faults:
             "clock": self._clock,
             "versions": self._new_type,
             "rollback": self._rollback,
+            "lost": self._lose,
         }
 
     def begin(self, length: float) -> None:
@@ -195,12 +197,22 @@ class Faults:
     def _rollback(self) -> None:
         """Somebody copies a database, and some time later puts the copy in its place."""
         machine = self._machine()
+        if machine.absent:
+            return
         image = machine.disk.image()
         self.note(machine.code, "copied")
         self._later((2.0, 12.0), lambda: self.roll_back(machine, image))
 
+    def _lose(self) -> None:
+        """A center without children loses everything; once in a run, so that not all are lost who know of a case."""
+        machine = self._machine()
+        if self.struck["lost"] == 1 and machine.parent is not None and not self._world.has_children(machine.code):
+            Loss(self._world, machine).begin()
+
     def roll_back(self, machine: "Machine", image: bytes) -> None:
         """Put an older copy of its database in the place of a center's."""
+        if machine.absent or "lost" in self.struck:  # a copy from before it joined anew has other keys
+            return
         machine.crash("its database goes back in time")
         self.note(machine.code, "rolled back")
         self._world.oracle.forget(machine, image)

@@ -58,6 +58,8 @@ class Machine:
     Attributes:
         fuses: points of the process where it dies, and how many more times it passes there before.
         full: whether its disk has room for nothing more.
+        newer: whether it runs the newer version.
+        absent: whether the machine is lost, and not replaced yet.
     """
 
     def __init__(self, world: "World", code: str, level: str, parent: str | None, disk: Disk) -> None:
@@ -73,6 +75,8 @@ class Machine:
         self.fuses: dict[str, int] = {}
         self.full = False
         self.newer = False
+        self.absent = False
+        self.keys = keys_of(code)
         self._lives = 0
         self._starting: asyncio.Task[None] | None = None
         self._wires: list[SimTransport] = []
@@ -102,8 +106,7 @@ class Machine:
         with database.read() as session:
             directory.refresh(session)
             incarnation = session.scalars(select(IdentityRow.incarnation)).one()
-        keys = keys_of(self.code)
-        identity = Identity(self.code, self.level, incarnation, keys.signing, keys.sealing)
+        identity = Identity(self.code, self.level, incarnation, self.keys.signing, self.keys.sealing)
         self.center = Center(
             identity=identity,
             level=load_level(self.level),

@@ -20,7 +20,6 @@ from protocol.entries import CONTEXT as ENTRY_CONTEXT
 from protocol.keys import from_text, verify
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
 from tests.sim.custody import NOBODY, TRANSFERS, Custody, Violation, Written, check_request, follow
-from tests.sim.founding import keys_of
 from tests.sim.restored import Restored
 
 if TYPE_CHECKING:
@@ -153,15 +152,15 @@ class Oracle:
         self._signed(new, where)
         before = log[-1].custody if log else None
         custody = follow(before, new, where)
-        check_request(new, before, where)
+        check_request(new, before, where, self._world.keys)
         if custody.epoch != epoch:
             raise Violation(f"{where} carries epoch {epoch}, not {custody.epoch}")
         log.append(Written(new.head, new.signature, new.salt, new.body, new.kind, new.center, custody))
         self._readers(case_id, new)
 
     def _signed(self, new: Written, where: str) -> None:
-        public = keys_of(new.center).signing.public
-        if not verify(public, ENTRY_CONTEXT, new.head.encode(), from_text(new.signature)):
+        head, signature = new.head.encode(), from_text(new.signature)
+        if not any(verify(key, ENTRY_CONTEXT, head, signature) for key in self._world.keys[new.center]):
             raise Violation(f"{where} is not signed by {new.center}")
 
     def _readers(self, case_id: str, new: Written) -> None:

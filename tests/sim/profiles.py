@@ -38,16 +38,18 @@ WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"}
 WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
 MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
 RESTORED = frozenset({"rollback"})
+LOST = frozenset({"lost"})
 VERSIONS = frozenset({"versions"})
 
 PROFILES = {
     "calm": Profile("calm"),
     "default": Profile("default", faults=WEATHER | WIRES | MACHINES),
     "restored": Profile("restored", faults=WEATHER | WIRES | MACHINES | RESTORED, always=RESTORED),
+    "lost": Profile("lost", faults=WEATHER | WIRES | MACHINES | LOST, always=LOST),
     "mixed": Profile("mixed", faults=WEATHER | WIRES | MACHINES | VERSIONS, always=VERSIONS),
 }
 
-SHARES = {"default": 7, "mixed": 2, "calm": 1}
+SHARES = {"default": 7, "mixed": 2, "lost": 1, "calm": 1}
 """How often each profile is drawn where a seed draws it."""
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 
+TABLES = {"entries", "lost_entries"}
+
+
 @dataclass(slots=True)
 class Shaken:
     """A case whose log somebody has forgotten in part.
@@ -51,7 +54,7 @@ class Restored:
 
     def concerns(self, *codes: str) -> bool:
         """Whether one of these centers went back in time: positions of their links may do so, too."""
-        return not self.centers.isdisjoint(codes)
+        return not self.centers.isdisjoint(code.partition("#")[0] for code in codes)
 
     def gone(self, case_id: str) -> bool:
         """Whether this case may be lost, and is: no database knows it."""
@@ -68,7 +71,7 @@ class Restored:
         """What others held of a case when it happened, and nobody has any more."""
         found: set[str] = set()
         for machine in self._world.machines.values():
-            for table in ("entries", "lost_entries"):
+            for table in TABLES & {row[0] for row in machine.disk.raw.execute("SELECT name FROM sqlite_master")}:
                 rows = machine.disk.raw.execute(f"SELECT signature FROM {table} WHERE case_id = ?", (case_id,))  # noqa: S608 - two names
                 found |= {row[0] for row in rows}
         lost = self.cases[case_id].kept - found

@@ -14,7 +14,7 @@ import structlog
 from tests.sim import actors, faults, forgery, rest, versions
 from tests.sim.custody import Violation
 from tests.sim.disk import Disk
-from tests.sim.founding import draw_shape, founded
+from tests.sim.founding import draw_shape, founded, keys_of
 from tests.sim.loop import SimLoop
 from tests.sim.machine import Machine
 from tests.sim.network import Network
@@ -69,6 +69,7 @@ class World:
             self.network.add(each.code, each.parent)
             disk = Disk(slot, images[each.code])
             self.machines[each.code] = Machine(self, each.code, each.level, each.parent, disk)
+        self.keys = {each.code: [keys_of(each.code).signing.public] for each in shape.plan}
         self.oracle = Oracle(self)
         self.slow = self.random.random() < profile.slow_disks
         self.actors = actors.Actors(self, Random(f"{seed} actors"))
@@ -175,7 +176,7 @@ class World:
         delay = self.random.uniform(0.2, 1.0 if self.healing else self.profile.down_seconds)
 
         def start() -> None:
-            if not machine.running:
+            if not machine.running and not machine.absent:
                 machine.start()
 
         self.loop.call_later(delay, start)
