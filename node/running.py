@@ -7,7 +7,7 @@ lock is the kernel's (``flock``): it goes with its process, however that ends.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from node.i18n import N_
@@ -50,7 +50,8 @@ def only_one(data_dir: Path) -> Iterator[None]:
                 directory=str(data_dir),
                 pid=file.read().decode() or "?",
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        file.flush()
+        # The lock is what counts. On a full disk nobody learns who holds it, but whoever holds it can still free space.
+        with suppress(OSError):
+            file.truncate(0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield

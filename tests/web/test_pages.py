@@ -328,3 +328,20 @@ def test_a_broken_database_is_told_in_words(centers: Centers, sign_in: SignIn, m
     answer = client.get("/")
     assert answer.status_code == 503
     assert "磁盘已满" in answer.text
+
+
+def test_a_form_that_could_not_be_saved_is_told_so(
+    centers: Centers, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sign_in(centers.village, Role.clerk)
+
+    def full() -> None:
+        raise DatabaseUnavailable("disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(centers.village.database, "write", full)
+        answer = client.post("/cases/new", data=MATTER)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "未保存：磁盘已满" in answer.text
+    assert number_of_cases(centers.village) == 0
