@@ -3,7 +3,8 @@
 Sent and received messages are kept 90 days, so that a neighbour whose database went back in time gets them back. They
 are purged in small transactions, oldest first; people never wait behind it. A message that a neighbour's database does
 not hold yet is never purged, however old. The last message that keeps a digest of the chain stays, so that every
-position behind it can still be compared (``lanes.digest_at``).
+position behind it can still be compared (``lanes.digest_at``). While all neighbours contradict our clock nothing is
+forgotten: a clock that jumped ten years ahead must not take with it what a restored neighbour will ask for.
 """
 
 from datetime import datetime, timedelta
@@ -15,10 +16,12 @@ from node import idempotency
 from node.accounts.service import purge_tokens
 from node.clock import Clock
 from node.db import Database
-from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow
+from node.federation.tables import LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
 
 KEPT = timedelta(days=90)
 """How long sent and received messages are kept."""
+DOUBT = timedelta(days=1)
+"""Offset of a neighbour's clock from which on one of the two is wrong."""
 BATCH = 200
 """Rows of one transaction."""
 BATCHES = 50
@@ -28,7 +31,10 @@ LOOK = 10_000
 
 
 def purge_old(database: Database, clock: Clock) -> int:
-    """Forget what is past its time; returns how many messages and frames."""
+    """Forget what is past its time, by a clock that can be believed; returns how many messages and frames."""
+    with database.read() as session:
+        if _is_contradicted(session):
+            return 0
     before = clock.now() - KEPT
     with database.write(behind_people=True) as session:
         idempotency.purge(session, clock)
@@ -43,6 +49,12 @@ def purge_old(database: Database, clock: Clock) -> int:
         gone += _purge(database, ends, frames)
     database.give_back()
     return gone
+
+
+def _is_contradicted(session: Session) -> bool:
+    """Whether all neighbours that we are linked with have another clock than we."""
+    offsets = session.scalars(select(LinkRow.clock_offset).where(LinkRow.state == "linked")).all()
+    return bool(offsets) and all(offset is not None and abs(offset) > DOUBT.total_seconds() for offset in offsets)
 
 
 def _purge(database: Database, ends: dict[tuple[str, str], int], frames: list[tuple[str, str, str, int]]) -> int:

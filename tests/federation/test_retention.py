@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from node.db import Database
 from node.federation import lanes, retention
-from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow
+from node.federation.tables import LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
 from node.migrations import migrate
 from protocol.link import Compare, Position
 from protocol.messages import Lane
@@ -92,6 +92,19 @@ def test_what_the_neighbour_does_not_hold_is_never_purged(
     set_acked(lane, acked)
     retention.purge_old(lane, clock)
     assert first_kept(lane) == first
+
+
+@pytest.mark.parametrize(
+    ("offsets", "purges"),
+    [([-86_401.0], False), ([86_401.0, -315_360_000.0], False), ([86_401.0, 2.0], True), ([3_600.0], True), ([], True)],
+)
+def test_a_clock_that_all_neighbours_contradict_makes_nobody_forget(
+    lane: Database, clock: HeldClock, offsets: list[float], *, purges: bool
+) -> None:
+    with lane.write() as session:
+        for number, offset in enumerate(offsets):
+            session.add(LinkRow(peer=f"53292310{number}000", direction="down", state="linked", clock_offset=offset))
+    assert (retention.purge_old(lane, clock) > 0) is purges
 
 
 def test_no_transaction_takes_more_than_a_batch(lane: Database, clock: HeldClock) -> None:
