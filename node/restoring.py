@@ -19,6 +19,7 @@ from node import migrations
 from node.backup import DUMP, KEPT, BackupTrouble, Manifest, unpack
 from node.db import Database
 from node.dump import Sums, load_dump, table_sum
+from node.federation import healing
 from node.federation.private_file import write_private
 from node.i18n import DEFAULT, N_, Language
 from node.opening import open_center, shown_url
@@ -92,8 +93,17 @@ def restore(
             ) from error
         if database_url is not None:
             write_settings(settings, language)
-        open_center(load_settings(directory, environment=False)).database.dispose()
+        _mark(load_settings(directory, environment=False))
     return Restored(manifest, aside, schema)
+
+
+def _mark(settings: Settings) -> None:
+    """Let the center know that it went back in time, before its neighbours tell: what it holds stays where it is."""
+    center = open_center(settings)
+    try:
+        healing.begin(center, None)
+    finally:
+        center.database.dispose()
 
 
 def _check_same_center(file: Path, directory: Path, manifest: Manifest) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from node import migrations
 from node.backup import DUMP, BackupTrouble, check_backup, unpack, write_backup
 from node.cases import service
+from node.cases.tables import FrozenCaseRow
 from node.db import DatabaseUnavailable
+from node.federation.healing import awaited
 from node.opening import open_center
 from node.restoring import restore
 from node.running import AlreadyRunning, only_one
@@ -75,7 +77,10 @@ def test_what_is_restored_is_the_center_as_it_was(people: Family, root: Made, tm
     assert (manifest.code, manifest.name) == (TOWNSHIP, "沙龙镇")
     assert titles(tmp_path / "new") == ["排水沟纠纷"]
     center = open_center(load_settings(tmp_path / "new", environment=False))
-    assert center.identity.incarnation == child.center.identity.incarnation, "its neighbours will know what it is"
+    assert center.identity.former == (child.center.identity.incarnation,), "its neighbours will know whose heir it is"
+    with center.database.read() as session:
+        assert awaited(session) == [COUNTY]
+        assert session.scalar(select(func.count()).select_from(FrozenCaseRow)) == 1, "its case stays where it is"
     assert center.identity.signing.public == child.center.identity.signing.public
     center.database.dispose()
     for name in ("keys.json", "link.seed", "broker/hub.seed", "center.db"):
@@ -151,12 +156,15 @@ def test_one_center_is_not_put_in_the_place_of_another(people: Family, root: Mad
     assert titles(child.directory) == []
 
 
-@pytest.mark.parametrize("at", [0.02, 0.5, 0.98])
-def test_a_damaged_backup_is_recognised(root: Made, tmp_path: Path, at: float) -> None:
+@pytest.mark.parametrize("member", ["manifest.json", "keys.json", "chain.json", DUMP])
+def test_a_damaged_backup_is_recognised(root: Made, tmp_path: Path, member: str) -> None:
     register(root)
     file = backup(root, tmp_path / "b.tar")
     raw = bytearray(file.read_bytes())
-    for position in range(int(len(raw) * at), int(len(raw) * at) + 8):
+    with tarfile.open(file) as archive:
+        part = archive.getmember(member)
+    middle = part.offset_data + part.size // 2
+    for position in range(middle, middle + 8):
         raw[position] ^= 0xFF
     file.write_bytes(raw)
     with pytest.raises(BackupTrouble):

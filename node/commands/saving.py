@@ -54,8 +54,8 @@ def run_restore(file: Path, directory: Path, *, in_place: bool, database_url: st
         say(N_("The former tables are in the schema {schema}."), schema=restored.schema)
     remark(
         N_(
-            "What the center did since is missing. If that was anything that its neighbours know, its links stop and "
-            "say so."
+            "What the center did since is missing. Start it: what its neighbours know of that comes back from them. "
+            "Until all of them were met, the cases that it holds can't be moved."
         )
     )
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from node.cases import arrivals, log, recovery, reseed
 from node.cases.tables import CaseRow
-from node.federation import inbox
+from node.federation import healing, inbox
 from node.federation.retention import purge_old
 from node.federation.tables import ParkedRow
 from node.rehoming import work
@@ -27,6 +27,7 @@ def run(center: "Center") -> None:
     while reseed.go_on(center):
         pass
     work.go_on(center)
+    healing.finish(center)
     tell_overdue(center)
     purge_views(center)
     purge_old(center.database, center.clock)
