@@ -11,7 +11,6 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.accounts.passwords import PasswordHasher
@@ -19,9 +18,9 @@ from node.center import Center
 from node.db import Database
 from node.directory import Directory
 from node.federation.runner import Federation
-from node.federation.tables import IdentityRow
 from node.identity import Identity
 from node.level import load_level
+from node.opening import read_incarnation
 from tests.sim.clock import SimClock
 from tests.sim.disk import Disk
 from tests.sim.founding import COUNTY, keys_of
@@ -105,8 +104,8 @@ class Machine:
         directory = Directory()
         with database.read() as session:
             directory.refresh(session)
-            incarnation = session.scalars(select(IdentityRow.incarnation)).one()
-        identity = Identity(self.code, self.level, incarnation, self.keys.signing, self.keys.sealing)
+            incarnation, former = read_incarnation(session)
+        identity = Identity(self.code, self.level, incarnation, self.keys.signing, self.keys.sealing, former)
         self.center = Center(
             identity=identity,
             level=load_level(self.level),
