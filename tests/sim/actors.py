@@ -74,7 +74,7 @@ class Actors:
 
     def _act(self) -> None:
         self._next()
-        machine = self._random.choice(list(self._world.machines.values()))
+        machine = self._random.choice([*self._world.machines.values(), *self._world.twins])
         if not machine.running:
             return
         sight = self._look(machine)
@@ -117,15 +117,15 @@ class Actors:
             return
         except (Problem, ValidationError) as refused:
             self.refused += 1
-            trace.note(machine.code, "refused", f"{what}: {getattr(refused, 'type', 'invalid')}")
+            trace.note(machine.name, "refused", f"{what}: {getattr(refused, 'type', 'invalid')}")
         except DatabaseUnavailable as error:
             self.unsaved += 1
-            trace.note(machine.code, "not saved", f"{what}: {error}")
+            trace.note(machine.name, "not saved", f"{what}: {error}")
         except Exception as error:  # noqa: BLE001 - a person would see an error page
             self._world.fail(f"{machine.code}: {what} raised {error!r}")
         else:
             self.done += 1
-            trace.note(machine.code, "act", what)
+            trace.note(machine.name, "act", what)
 
     def _look(self, machine: "Machine") -> Sight | None:
         """A random case that this center knows."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.sim import twin
 from tests.sim.losing import Loss
 from tests.sim.network import Weather
 from tests.sim.profiles import WEATHER
@@ -42,6 +43,7 @@ class Faults:
             "versions": self._new_type,
             "rollback": self._rollback,
             "lost": self._lose,
+            "clone": self._clone,
         }
 
     def begin(self, length: float) -> None:
@@ -74,6 +76,8 @@ class Faults:
     def repair(self) -> None:
         """Make everything whole, wires one by one in a random order."""
         world = self._world
+        for second in list(world.twins):
+            twin.end(world, second)
         ways = list(world.network.ways.values())
         self._random.shuffle(ways)
         for way in ways:
@@ -208,6 +212,13 @@ class Faults:
         machine = self._machine()
         if self.struck["lost"] == 1 and machine.parent is not None and not self._world.has_children(machine.code):
             Loss(self._world, machine).begin()
+
+    def _clone(self) -> None:
+        """A second process with the same identity, on a copy of the database; once in a run."""
+        machine = self._machine()
+        if self.struck["clone"] == 1 and machine.running:
+            second = twin.begin(self._world, machine)
+            self._later((3.0, 15.0), lambda: twin.end(self._world, second))
 
     def roll_back(self, machine: "Machine", image: bytes) -> None:
         """Put an older copy of its database in the place of a center's."""

@@ -55,6 +55,7 @@ class Machine:
     """The machine.
 
     Attributes:
+        name: its center's code; a twin's is told apart.
         fuses: points of the process where it dies, and how many more times it passes there before.
         full: whether its disk has room for nothing more.
         newer: whether it runs the newer version.
@@ -64,6 +65,7 @@ class Machine:
     def __init__(self, world: "World", code: str, level: str, parent: str | None, disk: Disk) -> None:
         self.world = world
         self.code = code
+        self.name = code
         self.level = level
         self.parent = parent
         self.disk = disk
@@ -94,9 +96,9 @@ class Machine:
         """Start the process, as ``liandong serve`` does."""
         assert not self.running
         self._lives += 1
-        self.life = life = Life(self.code)
+        self.life = life = Life(self.name)
         life.newer = self.newer
-        self.world.trace.note(self.code, "start", f"life {self._lives}")
+        self.world.trace.note(self.name, "start", f"life {self._lives}")
         if not self.hub.running:
             self.hub.start()
         database = SimDatabase(self)
@@ -114,7 +116,7 @@ class Machine:
             clock=self.clock,
             hasher=_hasher(),
             root_key=keys_of(COUNTY).signing.public,
-            random_bytes=Random(f"{self.world.seed} {self.code} {self._lives}").randbytes,
+            random_bytes=Random(f"{self.world.seed} {self.name} {self._lives}").randbytes,
         )
         hub = self._wire(life, self.hub, None) if self.world.has_children(self.code) else None
         up = self._wire(life, self.world.network.hubs[self.parent], self.code) if self.parent is not None else None
@@ -139,7 +141,7 @@ class Machine:
         """Kill the process; its memory is gone."""
         if self.life is None or not self.life.alive:
             return
-        self.world.trace.note(self.code, "crash", reason)
+        self.world.trace.note(self.name, "crash", reason)
         self.life.alive = False
         for wire in self._wires:
             wire.vanish()

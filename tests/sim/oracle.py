@@ -12,6 +12,7 @@ its own, a dozen lines that share nothing with the code under test. After each c
 """
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from protocol.entries import CONTEXT as ENTRY_CONTEXT
 from protocol.keys import from_text, verify
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
 from tests.sim.custody import NOBODY, TRANSFERS, Custody, Violation, Written, check_request, follow
-from tests.sim.restored import Restored
+from tests.sim.restored import Restored, cases_of
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -50,10 +51,14 @@ class Oracle:
         self.restored = Restored(world)
         self._seen = {code: Seen() for code in world.machines}
 
-    def forget(self, machine: "Machine", image: bytes) -> None:
-        """A machine's disk becomes what an older copy holds."""
-        self.restored.happens_to(machine, image)
-        self._seen[machine.code] = Seen()
+    def forget(self, machine: "Machine", image: bytes | None, also: AbstractSet[str] = frozenset()) -> None:
+        """A machine's disk becomes what an older copy holds, or its twin is gone, which had cases ``also``."""
+        self.restored.happens_to(machine, image, set(also))
+        self._seen[machine.name] = Seen()
+
+    def shake(self, machine: "Machine") -> None:
+        """A second machine begins to speak for this one's center."""
+        self.restored.shake(machine, cases_of(machine))
 
     def settle(self) -> None:
         """Everything is at rest: what was shaken must be whole again, and is watched like the rest from now on.
@@ -103,8 +108,10 @@ class Oracle:
         Raises:
             Violation: it may not be.
         """
-        seen = self._seen[machine.code]
+        seen = self._seen.setdefault(machine.name, Seen())
         self._entries(machine, seen)
+        if machine in self._world.twins:
+            return
         self._lanes(machine, seen)
         self._inbox(machine, seen)
         self._counters(machine, seen)

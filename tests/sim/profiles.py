@@ -39,6 +39,7 @@ WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
 MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
 RESTORED = frozenset({"rollback"})
 LOST = frozenset({"lost"})
+TWINS = frozenset({"clone"})
 VERSIONS = frozenset({"versions"})
 
 PROFILES = {
@@ -46,10 +47,11 @@ PROFILES = {
     "default": Profile("default", faults=WEATHER | WIRES | MACHINES),
     "restored": Profile("restored", faults=WEATHER | WIRES | MACHINES | RESTORED, always=RESTORED),
     "lost": Profile("lost", faults=WEATHER | WIRES | MACHINES | LOST, always=LOST),
+    "twins": Profile("twins", faults=WEATHER | WIRES | MACHINES | TWINS, always=TWINS),
     "mixed": Profile("mixed", faults=WEATHER | WIRES | MACHINES | VERSIONS, always=VERSIONS),
 }
 
-SHARES = {"default": 7, "mixed": 2, "lost": 1, "calm": 1}
+SHARES = {"default": 7, "mixed": 2, "restored": 1, "lost": 1, "calm": 1}
 """How often each profile is drawn where a seed draws it."""
 
 

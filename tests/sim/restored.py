@@ -24,7 +24,7 @@ class Shaken:
     """
 
     kept: set[str] = field(default_factory=set)
-    may_be_gone: bool = True
+    may_be_gone: bool = False
 
 
 class Restored:
@@ -35,19 +35,31 @@ class Restored:
         self.centers: set[str] = set()
         self.cases: dict[str, Shaken] = {}
 
-    def happens_to(self, machine: "Machine", image: bytes) -> None:
-        """A machine's disk becomes what an older copy holds."""
-        forgotten = {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
-        machine.disk.restore(image)
-        self.centers.add(machine.code)
-        left = {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
+    def happens_to(self, machine: "Machine", image: bytes | None, also: set[str]) -> None:
+        """A machine's disk becomes what an older copy holds, or another one with its identity is gone.
+
+        Args:
+            machine: the machine.
+            image: the copy; None where its own disk stays.
+            also: cases that the other one had.
+        """
+        forgotten = cases_of(machine) | also
+        if image is not None:
+            machine.disk.restore(image)
+        left = cases_of(machine)
+        self.shake(machine, forgotten | left)
         for case_id in forgotten | left:
+            self.cases[case_id].may_be_gone = not self.cases[case_id].kept and case_id not in left
+
+    def shake(self, machine: "Machine", case_ids: set[str]) -> None:
+        """From now on nobody can be sure of what this center says of these cases."""
+        self.centers.add(machine.code)
+        for case_id in case_ids:
             shaken = self.cases.setdefault(case_id, Shaken())
             for other in self._world.machines.values():
                 if other is not machine:
                     rows = other.disk.raw.execute("SELECT signature FROM entries WHERE case_id = ?", (case_id,))
                     shaken.kept |= {row[0] for row in rows}
-            shaken.may_be_gone = not shaken.kept and case_id not in left
 
     def concerns(self, *codes: str) -> bool:
         """Whether one of these centers went back in time: positions of their links may do so, too."""
@@ -73,3 +85,8 @@ class Restored:
                 found |= {row[0] for row in rows}
         lost = self.cases[case_id].kept - found
         return f"{len(lost)} entries of case {case_id[:8]} that others held are gone" if lost else None
+
+
+def cases_of(machine: "Machine") -> set[str]:
+    """Cases of which a database holds entries."""
+    return {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}

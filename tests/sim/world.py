@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from tests.sim import actors, faults, forgery, rest, versions
+from tests.sim import actors, faults, forgery, rest, twin, versions
 from tests.sim.custody import Violation
 from tests.sim.disk import Disk
 from tests.sim.founding import draw_shape, founded, keys_of
@@ -64,6 +64,7 @@ class World:
         self.forger = forgery.Forger(Random(f"{seed} forger"), self.trace, list(shape.codes))
         self.network = Network(self.loop, Random(f"{seed} network"), self.trace, self.forger.on_frame)
         self.machines: dict[str, Machine] = {}
+        self.twins: list[twin.Twin] = []
         images = founded(shape)
         for slot, each in enumerate(shape.plan):
             self.network.add(each.code, each.parent)
@@ -135,7 +136,7 @@ class World:
                 return
 
     def _end(self) -> None:
-        for machine in self.machines.values():
+        for machine in [*self.machines.values(), *self.twins]:
             machine.crash("end")
         self.loop.close()
 
@@ -164,7 +165,7 @@ class World:
 
     def committed(self, machine: Machine) -> None:
         """A database has committed."""
-        self.trace.note(machine.code, "commit", str(machine.disk.changes()))
+        self.trace.note(machine.name, "commit", str(machine.disk.changes()))
         if self.failure is None:
             try:
                 self.oracle.committed(machine)
