@@ -58,6 +58,8 @@ class LinkOut(BaseModel):
     direction: str
     state: str
     stop_reason: str | None
+    healing: bool = False
+    """Whether our database went back in time and this neighbour has not shown yet that we have all of ours again."""
     connected: bool
     wire_error: str | None
     session: str | None
@@ -228,6 +230,7 @@ def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
         direction=row.direction,
         state=row.state,
         stop_reason=row.stop_reason,
+        healing=row.healing,
         connected=row.state == "linked",
         wire_error=runner.transport.last_error if runner is not None else None,
         session=(runner.machine.session or None) if runner is not None else None,

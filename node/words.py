@@ -10,6 +10,7 @@ from typing import Final
 
 from node.accounts.roles import ROLE_NAMES
 from node.i18n import N_, Language, translate
+from protocol.actions import StopReason
 from protocol.codes import Category, Grade, PartyRole, Source, Status, Trigger
 from protocol.entries import Kind
 
@@ -171,6 +172,16 @@ PARTNER_STATES: Final[Mapping[str, str]] = {
     "accepted": N_("takes part"),
     "declined": N_("declined"),
 }
+
+LINK_TROUBLES: Final[Mapping[str, str]] = {
+    StopReason.PEER_RESTORED: N_("its database went back in time; it is getting its own messages back"),
+    StopReason.SELF_RESTORED: N_("our database went back in time; our messages come back from there"),
+    StopReason.PEER_FORKED: N_("two computers run with its identity; one of them must be switched off"),
+    StopReason.SELF_FORKED: N_("another computer runs with our identity; one of the two must be switched off"),
+    StopReason.DIVERGED: N_("the two databases contradict each other"),
+    StopReason.INCOMPATIBLE: N_("it runs a version that does not fit ours"),
+}
+"""Why nothing moves on a link."""
 
 ACCESS: Final[Mapping[str, str]] = {
     "full": N_("Everything"),

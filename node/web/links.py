@@ -8,6 +8,8 @@ from typing import Final, Literal
 from node.center import Center
 from node.i18n import N_, Language, translate, translate_plural
 from node.links_api import LinkOut, read_links
+from node.words import LINK_TROUBLES
+from protocol.actions import State
 
 Condition = Literal["up", "behind", "down", "stopped"]
 
@@ -31,6 +33,7 @@ class LinkRow:
     oldest_unacked_at: datetime | None
     parked: int
     last_hello_at: datetime | None
+    healing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class LinkSum:
     """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait.
 
     ``since`` is since when something waits for the superior whose link is down, or when it was last heard.
-    ``serious`` is what everyone must know: a stopped link, or none to the superior. A child that is offline is not.
+    ``serious`` is what everyone must know: a stopped link, none to the superior, a database that went back in time. A child
+    that is offline is not. ``detail`` says what it means for people, where there is more to say than that work goes on.
     """
 
     condition: Condition
@@ -47,6 +51,7 @@ class LinkSum:
     backlog: int
     serious: bool = False
     since: datetime | None = None
+    detail: str | None = None
 
 
 def condition_of(state: str, *, connected: bool, backlog: int) -> Condition:
@@ -84,7 +89,7 @@ def _row(center: Center, link: LinkOut, language: Language) -> LinkRow:
         level=center.directory.tree.level(link.peer),
         direction=link.direction,
         condition=condition,
-        words=condition_words(condition, language),
+        words=_trouble(link, language) or condition_words(condition, language),
         sent=link.sent,
         acked=link.acked,
         applied=link.applied,
@@ -92,7 +97,15 @@ def _row(center: Center, link: LinkOut, language: Language) -> LinkRow:
         oldest_unacked_at=link.oldest_unacked_at,
         parked=link.parked,
         last_hello_at=link.last_hello_at,
+        healing=link.healing,
     )
+
+
+def _trouble(link: LinkOut, language: Language) -> str | None:
+    """Why nothing moves on this link, where it is not simply down."""
+    if link.state not in {State.STOPPED, State.HEALING} or link.stop_reason is None:
+        return None
+    return translate(language, LINK_TROUBLES.get(link.stop_reason, link.stop_reason))
 
 
 def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
@@ -104,7 +117,16 @@ def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
     down = sum(row.condition == "down" for row in rows)
     if stopped:
         words = translate_plural(language, "{n} link has stopped", "{n} links have stopped", stopped)
-        return LinkSum("stopped", words, condition_words("stopped", language), backlog, serious=True)
+        why = "; ".join(f"{row.peer}: {row.words}" for row in rows if row.condition == "stopped")
+        return LinkSum("stopped", words, condition_words("stopped", language), backlog, serious=True, detail=why)
+    if awaited := [row.peer for row in rows if row.healing]:
+        words = translate(language, N_("This center's database went back in time"))
+        detail = translate(
+            language,
+            N_("The cases that it held can't be moved until {centers} were met. All other work goes on."),
+            centers=awaited,
+        )
+        return LinkSum("behind", words, condition_words("behind", language), backlog, serious=True, detail=detail)
     up = next((row for row in rows if row.condition == "down" and row.direction == "up"), None)
     if up is not None:
         words = translate(language, N_("No link to the superior"))
