@@ -41,8 +41,8 @@ class LinkSum:
     """All links in one mark: the worst condition, in a sentence and in a word, and how many messages wait.
 
     ``since`` is since when something waits for the superior whose link is down, or when it was last heard.
-    ``serious`` is what everyone must know: a stopped link, none to the superior, a database that went back in time. A child
-    that is offline is not. ``detail`` says what it means for people, where there is more to say than that work goes on.
+    ``serious`` is what everyone must know: a stopped link, none to the superior, a restored database. A child that is
+    offline is not. ``detail`` says what it means for people, where there is more to say than that work goes on.
     """
 
     condition: Condition
