@@ -26,7 +26,7 @@ we ever offered.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -289,32 +289,34 @@ def _frame(data: bytes) -> Frame:
 # --- judging ------------------------------------------------------------------------------------------------
 
 
-def judge(cover: Cover, incarnation: str, records: Mapping[Lane, LaneRecord]) -> tuple[Lane, StopReason] | None:
+def judge(
+    cover: Cover, incarnations: Collection[str], records: Mapping[Lane, LaneRecord]
+) -> tuple[Lane, StopReason] | None:
     """Whether positions of a file can't be, as far as the records of the lanes tell.
 
     Digests at positions that the records do not hold must be looked up besides.
 
     Args:
         cover: of the file, verified.
-        incarnation: of our database.
+        incarnations: of our database, the earlier ones too.
         records: what our database knows of the lanes.
 
     Returns:
         The lane and what is wrong with it; None where nothing is.
     """
     for lane, carried in cover.lanes.items():
-        reason = _judge_theirs(carried, cover.incarnation, records[lane]) or _judge_ours(
-            carried, incarnation, records[lane]
+        reason = _judge_theirs(carried, {cover.incarnation, *cover.former}, records[lane]) or _judge_ours(
+            carried, incarnations, records[lane]
         )
         if reason is not None:
             return lane, reason
     return None
 
 
-def _judge_theirs(carried: CarriedLane, incarnation: str, record: LaneRecord) -> StopReason | None:
+def _judge_theirs(carried: CarriedLane, incarnations: Collection[str | None], record: LaneRecord) -> StopReason | None:
     """Their messages against what we hold of them."""
     applied = record.applied
-    if applied.seq > 0 and record.peer_incarnation != incarnation:
+    if applied.seq > 0 and record.peer_incarnation not in incarnations:
         return StopReason.PEER_RESTORED
     if carried.after.seq > applied.seq:
         return StopReason.SELF_RESTORED
@@ -325,10 +327,10 @@ def _judge_theirs(carried: CarriedLane, incarnation: str, record: LaneRecord) ->
     return None
 
 
-def _judge_ours(carried: CarriedLane, incarnation: str, record: LaneRecord) -> StopReason | None:
+def _judge_ours(carried: CarriedLane, incarnations: Collection[str], record: LaneRecord) -> StopReason | None:
     """What they hold of ours against what we offered."""
     held = position(carried.into)
-    if held.seq > record.offered.seq or (held.seq > 0 and carried.into.incarnation != incarnation):
+    if held.seq > record.offered.seq or (held.seq > 0 and carried.into.incarnation not in incarnations):
         return StopReason.SELF_RESTORED
     if held.seq == record.acked.seq and held.digest != record.acked.digest:
         return StopReason.DIVERGED

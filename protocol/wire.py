@@ -182,10 +182,13 @@ class Cover(Header):
 
     Attributes:
         sealed_to: the receiver's sealing key; everything behind the cover is sealed to it.
+        incarnation: id of the sender's database.
+        former: its earlier ids, from before it was restored, newest last.
     """
 
     sealed_to: DigestText
     incarnation: Token
+    former: Annotated[tuple[Token, ...], Field(max_length=FORMER_MAX)] = ()
     software: Annotated[str, Field(max_length=40)] = ""
     made_at: Instant
     lanes: Annotated[dict[Lane, CarriedLane], KnownLanes]

@@ -59,7 +59,7 @@ _FLAWS: Final[dict[Flaw, str]] = {
 _REASONS: Final[dict[StopReason, str]] = {
     StopReason.SELF_RESTORED: N_(
         "{file}: {name} holds more than this center's database knows of (self_restored). The database seems to have "
-        "been put back from an older copy. Nothing was applied, and no case leaves this center until that is healed."
+        "been put back from an older copy. Nothing was applied. The link heals that as soon as there is a network."
     ),
     StopReason.PEER_RESTORED: N_(
         "{file}: the database of {name} is not the one that this center knows (peer_restored). Nothing was applied."
@@ -207,20 +207,14 @@ def _contents(opened: _Opened, *, second: bool) -> Iterator[Part | bytes]:
 def _judge(opened: _Opened) -> None:
     """Refuse positions that can't be, before anything is applied."""
     center, cover = opened.center, opened.cover
-    found = judge(cover, center.identity.incarnation, opened.records)
+    found = judge(cover, {center.identity.incarnation, *center.identity.former}, opened.records)
     reason = found[1] if found is not None else _judge_digests(opened)
     if reason is None:
         return
     log.error("carry.positions", peer=opened.peer, reason=reason)
-    if reason is StopReason.SELF_RESTORED and _is_of_this_life(opened):
-        lanes.record_state(center.database, opened.peer, {"state": "stopped", "stop_reason": reason})
+    if reason is StopReason.SELF_RESTORED:
+        lanes.record_state(center.database, opened.peer, {"stop_reason": reason})
     raise opened.refused(reason)
-
-
-def _is_of_this_life(opened: _Opened) -> bool:
-    """Whether the neighbour means the present incarnation of our database, not one before a recovery."""
-    ours = opened.center.identity.incarnation
-    return all(carried.into.incarnation in {None, ours} for carried in opened.cover.lanes.values())
 
 
 def _judge_digests(opened: _Opened) -> StopReason | None:

@@ -191,6 +191,7 @@ def _cover(draft: _Draft, records: dict[Lane, LaneRecord]) -> Cover:
         session=draft.session,
         sealed_to=center.directory.tree.claims[draft.peer].sealing_key,
         incarnation=center.identity.incarnation,
+        former=center.identity.former,
         software=f"liandong {VERSION}",
         made_at=center.clock.now(),
         lanes={

@@ -24,6 +24,14 @@ def check_neighbour(center: "Center", code: str) -> None:
                 name=center.directory.tree.name(code),
                 code=code,
             )
+        if row.healing:
+            raise Trouble(
+                N_(
+                    "This center's database was put back from a copy, and {name} has not given back yet what it knows "
+                    "of it. That takes a network; nothing is carried before."
+                ),
+                name=center.directory.tree.name(code),
+            )
         if row.stop_reason is not None:
             raise Trouble(
                 N_("The link with {name} is stopped ({reason}); nothing is carried until that is healed."),

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -220,7 +220,7 @@ def test_a_file_is_only_for_its_receiver_and_only_from_a_neighbour(scene: Scene,
     assert "not written by" in refusal_of(scene, TOWN, Path(__file__))
 
 
-def test_a_township_that_went_back_in_time_says_so_and_freezes_custody(scene: Scene, post: Post) -> None:
+def test_a_township_that_went_back_in_time_says_so_and_carries_no_more(scene: Scene, post: Post) -> None:
     post.until_quiet()
     row = (InboxRow.peer == VILLAGE, InboxRow.lane == Lane.CASE)
     with scene.town.member.read() as session:
@@ -231,11 +231,35 @@ def test_a_township_that_went_back_in_time_says_so_and_freezes_custody(scene: Sc
         told = refusal_of(scene, TOWN, post.writes(VILLAGE, TOWN))
         assert "self_restored" in told
         [link] = [link for link in scene.town.links() if link["peer"] == VILLAGE]
-        assert (link["state"], link["stop_reason"]) == ("stopped", "self_restored")
+        assert link["stop_reason"] == "self_restored"
         assert "stopped" in refusal_of(scene, TOWN, post.files[-1][1])
     finally:
         set_row(scene.town, update(InboxRow).where(*row).values(**now))
         set_row(scene.town, update(LinkRow).values(state="offline", stop_reason=None))
+
+
+def test_who_was_put_back_and_is_not_healed_carries_nothing(scene: Scene, post: Post) -> None:
+    file = post.writes(TOWN, VILLAGE)
+    set_row(scene.village, update(LinkRow).values(healing=True))
+    try:
+        assert "put back from a copy" in refusal_of(scene, VILLAGE, file)
+        with pytest.raises(Trouble, match="put back from a copy"):
+            post.writes(VILLAGE, TOWN)
+    finally:
+        set_row(scene.village, update(LinkRow).values(healing=False))
+
+
+def test_the_files_of_an_heir_are_taken(scene: Scene, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A village that was put back and healed goes on under a new incarnation; so do the sticks."""
+    case = escalates(scene)
+    center = scene.village.center
+    old = center.identity
+    monkeypatch.setattr(center, "identity", replace(old, incarnation="heir", former=(*old.former, old.incarnation)))
+    assert post.brings(VILLAGE, TOWN).applied > 0
+    assert post.brings(TOWN, VILLAGE).confirmed > 0
+    assert scene.town.case(case)["holder"] == TOWN
+    with scene.town.center.database.write() as session:
+        session.execute(update(InboxRow).where(InboxRow.peer == VILLAGE).values(peer_incarnation=old.incarnation))
 
 
 def test_a_village_that_went_back_in_time_is_refused(scene: Scene, post: Post) -> None:

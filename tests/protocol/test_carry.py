@@ -234,7 +234,7 @@ def carrying(
 
 def judged(cover: Cover, **known: object) -> StopReason | None:
     record = LaneRecord(**{"peer_incarnation": "theirs", **known})  # type: ignore[arg-type]
-    found = judge(cover, "ours", {**FRESH, Lane.CASE: record})
+    found = judge(cover, {"ours", "ours-before"}, {**FRESH, Lane.CASE: record})
     return found[1] if found is not None else None
 
 
@@ -254,8 +254,10 @@ OURS = {"last": 8, "offered": at(7), "acked": at(5)}
         (carrying(into=at(5)), OURS),
         (carrying(into=at(2)), OURS),
         (carrying(into=Position(), of=None), OURS),
+        (carrying(into=at(7), of="ours-before"), OURS),
+        (carrying().model_copy(update={"incarnation": "heir", "former": ("theirs",)}), THEIRS),
     ],
-    ids=["first", "overlap", "exact", "old", "known", "all", "same", "old acks", "none"],
+    ids=["first", "overlap", "exact", "old", "known", "all", "same", "old acks", "none", "heirs", "heir"],
 )
 def test_positions_that_can_be_are_accepted_also_old_ones(cover: Cover, known: dict[str, object]) -> None:
     assert judged(cover, **known) is None
