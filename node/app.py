@@ -22,9 +22,11 @@ from node.center import Center
 from node.db import DatabaseUnavailable, check_readable
 from node.federation.broker import BrokerError, SupervisedBroker
 from node.federation.runner import Federation
+from node.federation.transport import Transport
 from node.federation.verifier import new_verifier
 from node.level import Level, load_level
 from node.opening import open_center
+from node.rehoming.settling import settle
 from node.request_times import RequestTimes
 from node.settings import Settings
 from node.status import api as status_api
@@ -57,9 +59,11 @@ def create_app(level: str, settings: Settings) -> FastAPI:
         center = await asyncio.to_thread(open_center, settings)
         app.state.center = center
         center.verifier = new_verifier()
+        ours = await asyncio.to_thread(settle, center, settings)
         broker = await asyncio.to_thread(brokers.own_broker, center, settings)
         keeper = asyncio.create_task(_keep_broker(broker)) if broker is not None else None
-        federation = Federation(center, brokers.hub_wire(center, settings), brokers.parent_wire(settings))
+        federation = Federation(center, brokers.hub_wire(center, settings), brokers.parent_wire(ours))
+        federation.parent_changed = lambda: _to_new_parent(center, settings)
         if broker is not None:
             federation.children_changed = lambda: _reload(broker, center, settings)
         center.federation = federation
@@ -91,6 +95,11 @@ async def _keep_broker(broker: SupervisedBroker) -> None:
             await asyncio.sleep(BROKER_RETRY_S)
         else:
             return
+
+
+async def _to_new_parent(center: Center, settings: Settings) -> Transport | None:
+    """We came under another parent: write down where its broker is, and go there."""
+    return brokers.parent_wire(await asyncio.to_thread(settle, center, settings))
 
 
 async def _reload(broker: SupervisedBroker, center: Center, settings: Settings) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "children_url",
     "hub_wire",
     "install",
+    "link_seed",
     "own_broker",
     "parent_wire",
     "prepare",
@@ -119,15 +120,25 @@ def parent_wire(settings: Settings) -> NatsTransport | None:
     Raises:
         BrokerTrouble: the link's seed can't be read.
     """
-    if settings.parent_url is None or settings.link_seed_file is None:
+    seed = link_seed(settings)
+    if settings.parent_url is None or seed is None:
         return None
     return NatsTransport(
         settings.parent_url,
-        seed=_read_seed(settings.link_seed_file),
+        seed=seed,
         inbox_prefix=f"_INBOX_{settings.code}",
         ca_file=settings.parent_ca_file,
         name=settings.code,
     )
+
+
+def link_seed(settings: Settings) -> str | None:
+    """The NKey seed with which we log in to the parent's broker; None at the root.
+
+    Raises:
+        BrokerTrouble: it can't be read.
+    """
+    return None if settings.link_seed_file is None else _read_seed(settings.link_seed_file)
 
 
 def install(database: Database, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from protocol.policy import Policy
 
 if TYPE_CHECKING:
     from node.federation.runner import Federation
+    from node.reach import Reach
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Center:
         courtesy: whether a request is being answered; links wait for that.
         verifier: verifies the signatures of what comes over links.
         federation: its links, once the service runs.
+        reach: what its settings say of its wires; None only where nothing was opened from a directory.
         data_dir: where everything of this center lies; None only in tests that need no files.
         random_bytes: source of randomness; seeded in simulations.
         pulse: tells pages what a commit has changed.
@@ -56,6 +58,7 @@ class Center:
     courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)
     federation: "Federation | None" = None
+    reach: "Reach | None" = None
     random_bytes: Callable[[int], bytes] = field(default=system_random)
     pulse: Pulse = field(init=False)
     _policy: Policy | None = field(init=False, default=None)

@@ -60,13 +60,27 @@ class Directory:
         return self.known.tree
 
     def refresh(self, session: Session) -> bool:
-        """Read the table again if it changed; says whether it did."""
+        """Read the table again if it changed; says whether it did.
+
+        While a transaction brings certificates, another thread may read the table as it was before: what memory knows
+        may be older than what a unit of work has written, until the next refresh. Who depends on the newest, asks
+        ``read``.
+        """
+        if self._stamp(session) == self.known.stamp:
+            return False
+        self.known = self.read(session)
+        return True
+
+    @staticmethod
+    def _stamp(session: Session) -> tuple[int, int]:
         count, versions = session.execute(
             select(func.count(), func.coalesce(func.sum(CertificateRow.version), 0))
         ).one()
-        stamp = (int(count), int(versions))
-        if stamp == self.known.stamp:
-            return False
+        return int(count), int(versions)
+
+    def read(self, session: Session) -> Known:
+        """What the certificates say in this transaction; memory stays as it is."""
+        stamp = self._stamp(session)
         newest: dict[str, Claims] = {}
         certificates: dict[str, Certificate] = {}
         keys: dict[str, list[str]] = defaultdict(list)
@@ -85,8 +99,12 @@ class Directory:
             if claims.parent is not None and claims.parent != newest[claims.code].parent:
                 parents[claims.code].add(claims.parent)
         formerly = {code: frozenset(found) for code, found in parents.items()}
+<<<<<<< HEAD
         self.known = Known(Tree(newest), _frozen(keys), _frozen(sealing_keys), certificates, formerly, stamp)
         return True
+=======
+        return Known(Tree(newest), found_keys, certificates, formerly, stamp)
+>>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 
     def _claims(self, row: CertificateRow) -> Claims:
         """The claims of a row; each is parsed once, since many certificates arrive one by one."""

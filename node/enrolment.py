@@ -9,10 +9,9 @@ is cut off before its parent has noticed. How a center itself comes to be is tol
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node import brokers, policies
@@ -20,12 +19,16 @@ from node.cases.numbers import NUMBER
 from node.cases.tables import CaseRow
 from node.cases.undelivered import give_up
 from node.center import Center
-from node.directory import add_certificates
+from node.certifying import certify_anew, spread, store, unit_on_newest
 from node.divisions import divisions
+<<<<<<< HEAD
 from node.federation.handlers import spread
 from node.federation.lanes import add_link
+=======
+from node.federation.lanes import add_link, archive_link
+>>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from node.federation.nkey import new_user_seed
-from node.federation.tables import CertificateRow, InboxRow, LaneRow, LinkRow, LossRow, OutboxRow
+from node.federation.tables import CertificateRow, LaneRow, LinkRow, LossRow, OutboxRow
 from node.i18n import N_
 from node.identity import Keys, new_keys
 from node.join_file import JoinFile
@@ -33,8 +36,8 @@ from node.level import UnknownLevel, load_level
 from node.settings import Settings
 from node.status.tables import DayCounterRow
 from node.trouble import EnrolmentRefused
-from node.unit import Unit, unit_of
-from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue, next_version
+from node.unit import Unit
+from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
 from protocol.codes import CODE_PATTERN
 from protocol.keys import to_text
 from protocol.messages import CERTIFICATES_MAX, Certificates, Type
@@ -81,7 +84,7 @@ def enroll(
         numbers = _last_numbers(unit.session, code)
         waiting = _archive(unit.session, code)
         certificate = _certificate(unit, keys, code=code, name=name, level=level)
-        _store(unit, certificate)
+        store(unit, certificate)
         add_link(unit.session, code, "down", link_key)
         _send_all(unit, code)
         policies.tell(unit, code)
@@ -141,20 +144,6 @@ def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
         bounced = give_up(unit, code, reason or f"{code} left the federation")
         spread(unit, [certificate])
         return bounced
-
-
-@contextmanager
-def unit_on_newest(center: Center) -> Iterator[Unit]:
-    """A unit of work on the newest directory; what memory knows is put right if it fails."""
-    with center.database.read() as session:
-        center.directory.refresh(session)
-    try:
-        with unit_of(center) as unit:
-            yield unit
-    except BaseException:
-        with center.database.read() as session:
-            center.directory.refresh(session)
-        raise
 
 
 def _named(center: Center, code: str, name: str | None, level: str | None) -> tuple[str, str]:
@@ -225,23 +214,6 @@ def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) ->
     return issue(unit.center.identity.signing, claims)
 
 
-def certify_anew(unit: Unit, code: str, **changes: object) -> Certificate:
-    """Sign and store the next certificate of a center below us, which says what the last one said but for changes."""
-    last = unit.tree.claims[code]
-    version = next_version(last.version, decided=last.issuer != unit.me)
-    told = {"issuer": unit.me, "issued_at": unit.now, "version": version, **changes}
-    certificate = issue(unit.center.identity.signing, last.model_copy(update=told))
-    _store(unit, certificate)
-    return certificate
-
-
-def _store(unit: Unit, certificate: Certificate) -> None:
-    add_certificates(unit.session, [certificate], unit.center.root_key)
-    unit.session.flush()
-    unit.center.directory.refresh(unit.session)
-    unit.tree = unit.center.directory.tree
-
-
 def _archive(session: Session, code: str) -> list[OutboxRow]:
     """Make room for a link that begins at zero; the old one's messages stay readable under ``CODE#VERSION``.
 
@@ -253,8 +225,8 @@ def _archive(session: Session, code: str) -> list[OutboxRow]:
     if link is None:
         return []
     kept_as = f"{code}#{_next_version(session, code) - 1}"
-    for table in (OutboxRow, LaneRow, InboxRow):
-        session.execute(update(table).where(table.peer == code).values(peer=kept_as))
+    revoked = link.revoked_at is not None
+    archive_link(session, code, kept_as)
     session.execute(update(OutboxRow).where(OutboxRow.destination == code).values(transfer_epoch=None))
     waiting = (
         select(OutboxRow)
@@ -262,9 +234,6 @@ def _archive(session: Session, code: str) -> list[OutboxRow]:
         .where(OutboxRow.peer == kept_as, OutboxRow.destination != code, OutboxRow.seq > LaneRow.acked_seq)
         .order_by(OutboxRow.lane, OutboxRow.seq)
     )
-    revoked = link.revoked_at is not None
-    session.execute(delete(LinkRow).where(LinkRow.peer == code))
-    session.expire_all()
     return [] if revoked else list(session.scalars(waiting))
 
 

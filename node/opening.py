@@ -26,6 +26,7 @@ from node.i18n import N_
 from node.identity import Identity, Keys, load_keys
 from node.level import Level, UnknownLevel, load_level
 from node.migrations import migrate
+from node.reach import Reach
 from node.settings import Settings, SettingsError
 from node.trouble import DatabaseTrouble, Trouble
 from node.unit import system_random
@@ -90,6 +91,7 @@ def open_center(
         hasher=hasher or PasswordHasher(),
         root_key=settings.root_key,
         data_dir=settings.data_dir,
+        reach=Reach(settings),
     )
     center.read_policy()
     return center

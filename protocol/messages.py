@@ -71,6 +71,9 @@ class Type(StrEnum):
     VIEW = "cn.liandong.case.view.v1"
     CERTIFICATES = "cn.liandong.center.certificates.v1"
     POLICIES = "cn.liandong.center.policies.v1"
+    KNOCK = "cn.liandong.center.knock.v1"
+    WELCOME = "cn.liandong.center.welcome.v1"
+    FAREWELL = "cn.liandong.center.farewell.v1"
     LOST = "cn.liandong.center.lost.v1"
     TOLD = "cn.liandong.center.told.v1"
     RECOVERED = "cn.liandong.center.recovered.v1"
@@ -212,6 +215,30 @@ class Policies(Frozen):
     orders: Annotated[tuple[PolicyOrder, ...], Field(max_length=POLICIES_MAX)]
 
 
+class Knock(Frozen):
+    """We are to be your child: this is the NKey with which we log in to your broker."""
+
+    nkey: Annotated[str, StringConstraints(pattern=r"^U[A-Z2-7]{55}$")]
+
+
+class Welcome(Frozen):
+    """You are our child from now on: here is our broker.
+
+    Attributes:
+        url: where it is.
+        ca: authority of its certificate, PEM; None on loopback or with a public one.
+    """
+
+    url: Annotated[str, StringConstraints(pattern=NO_NUL, min_length=1, max_length=500)]
+    ca: Annotated[str, StringConstraints(pattern=NO_NUL, max_length=20_000)] | None = None
+
+
+class Farewell(Frozen):
+    """We are your child no longer; what you still have for us goes the new way."""
+
+    parent: CenterCode
+
+
 class Lost(Frozen):
     """Our database was lost: tell us again what you hold of our cases."""
 
@@ -285,6 +312,9 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.VIEW: View,
     Type.CERTIFICATES: Certificates,
     Type.POLICIES: Policies,
+    Type.KNOCK: Knock,
+    Type.WELCOME: Welcome,
+    Type.FAREWELL: Farewell,
     Type.LOST: Lost,
     Type.TOLD: Told,
     Type.RECOVERED: Recovered,

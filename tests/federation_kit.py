@@ -44,6 +44,7 @@ from node.federation.tables import CertificateRow, LaneRow, LinkRow, OutboxRow, 
 from node.federation.transport import Transport
 from node.founding import init_root, join
 from node.opening import open_center
+from node.rehoming.settling import settle
 from node.settings import OwnBroker, Settings
 from node.status.reporting import own_row
 from node.status.tables import CounterRow, DayCounterRow
@@ -110,6 +111,7 @@ class Member:
     broker: SupervisedBroker | None = None
     memory: MemoryBroker | None = None
     federation: Federation | None = None
+    family: "dict[str, Member]" = field(default_factory=dict)
     _clients: dict[tuple[Role, ...], TestClient] = field(default_factory=dict)
 
     @property
@@ -156,10 +158,12 @@ class Member:
     async def start(self) -> None:
         """Start its broker, if it has one that does not run, and its links."""
         assert self.federation is None, f"{self.code} runs already"
+        self._settle()
         if self.broker is not None and not self.broker.running:
             await self.broker.start()
         self.federation = Federation(self.center, self._hub(), self._up())
         self.federation.children_changed = self._reload
+        self.federation.parent_changed = self._to_new_parent
         self.center.federation = self.federation
         await self.federation.start()
 
@@ -195,6 +199,15 @@ class Member:
                 may_subscribe=[f"dn.{self.code}"],
             )
         return brokers.parent_wire(self.settings)
+
+    def _settle(self) -> None:
+        """Know the parent that our newest certificate names, and its broker."""
+        self.parent = self.family[self.center.parent] if self.center.parent is not None else None
+        self.settings = settle(self.center, self.settings)
+
+    async def _to_new_parent(self) -> Transport | None:
+        await asyncio.to_thread(self._settle)
+        return self._up()
 
     async def _reload(self) -> None:
         if self.broker is not None:
@@ -268,7 +281,7 @@ class Fed:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
         settings = await asyncio.to_thread(join, join_file, directory, database_url=database_url, environment=False)
         center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
-        self.members[code] = Member(center, settings, parent)
+        self.members[code] = Member(center, settings, parent, family=self.members)
         return self.members[code]
 
     def copy(self, code: str, file: Path) -> Path:
@@ -477,7 +490,7 @@ def _found(fed: Fed, plan: list[Division], directory: Path, wire: Wire, database
             join_file = enroll(parent.center, parent.settings, each.code)
             settings = join(join_file, place, database_url=url, broker=broker, environment=False)
         center = open_center(settings, clock=fed.clock, hasher=weak_hasher())
-        fed.members[each.code] = Member(center, settings, parent)
+        fed.members[each.code] = Member(center, settings, parent, family=fed.members)
     for member in fed:
         if member.code not in parents:
             continue

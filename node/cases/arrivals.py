@@ -204,6 +204,8 @@ def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
 def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     """A header of a case that somebody below us holds; the newest wins, it goes when the case leaves our subtree."""
     if message.sender not in unit.tree.descendants(unit.me):
+        if unit.center.directory.known.was_below(message.sender, unit.me):
+            return  # it was on its way when its center moved
         raise BadRecord(f"header from {message.sender}, who is not below us")
     sheet = unit.book.sheet(payload.case_id)
     known = sheet.header

@@ -149,17 +149,17 @@ def _lapse(unit: Unit, voided: Sequence[OutboxRow]) -> None:
 
 def _unoffered(unit: Unit, state: CaseState) -> list[OutboxRow] | None:
     """The messages to the destination since the transfer in flight, if no wire has seen its first one."""
-    first = unit.session.execute(
+    rows = unit.session.execute(
         select(OutboxRow.peer, OutboxRow.lane, OutboxRow.seq, OutboxRow.destination)
         .where(OutboxRow.case_id == state.id, OutboxRow.transfer_epoch == state.epoch)
         .order_by(OutboxRow.seq)
-        .limit(1)
-    ).one_or_none()
-    if first is None:
+    ).all()
+    if not rows:
         return None
     offered = lock_lanes(unit)
-    if offered[first.peer, first.lane] >= first.seq:
+    if any(offered[row.peer, row.lane] >= row.seq for row in rows):  # on this link, or on an earlier one
         return None
+    first = rows[0]
     since = select(OutboxRow).where(
         OutboxRow.peer == first.peer,
         OutboxRow.lane == first.lane,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
@@ -19,15 +19,32 @@ RECEIVED_MAX_BYTES = 2 * FRAME_MAX_PLAIN_BYTES
 """What was applied at once: frames that fit into one commit, and the line ends between them."""
 
 
-def add_link(session: Session, peer: str, direction: str, nkey: str | None) -> None:
-    """Begin a link with a neighbour: its row and both lanes at zero."""
-    session.add(LinkRow(peer=peer, direction=direction, nkey=nkey, state="offline"))
+def add_link(session: Session, peer: str, direction: str, nkey: str | None, *, begun: int = 0) -> None:
+    """Begin a link with a neighbour: its row and both lanes at zero.
+
+    Args:
+        session: a unit of work.
+        peer: the neighbour.
+        direction: ``up`` to our parent, ``down`` to our child.
+        nkey: the public key with which a child logs in to our broker.
+        begun: the version of the certificate that it begins with, where there may have been a link before.
+    """
+    session.add(LinkRow(peer=peer, direction=direction, nkey=nkey, state="offline", carried=begun))
     for lane in Lane:
         outward = LaneRow(peer=peer, lane=lane, last_seq=0, offered_seq=0, acked_seq=0)
         outward.offered_digest = outward.acked_digest = ORIGIN
         session.add(outward)
         session.add(InboxRow(peer=peer, lane=lane, applied_seq=0, applied_digest=ORIGIN))
     session.flush()
+
+
+def archive_link(session: Session, peer: str, kept_as: str) -> None:
+    """End a link and make room for one that begins at zero; its messages stay readable under another name."""
+    session.flush()
+    for table in (OutboxRow, LaneRow, InboxRow, ReceivedFrameRow):
+        session.execute(update(table).where(table.peer == peer).values(peer=kept_as))
+    session.execute(delete(LinkRow).where(LinkRow.peer == peer))
+    session.expire_all()
 
 
 def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:

@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
+<<<<<<< HEAD
 from protocol.messages import (
     Lane,
     Message,
@@ -24,6 +25,10 @@ from protocol.messages import (
     source_of,
     write_message,
 )
+=======
+from protocol.centers import Tree
+from protocol.messages import Lane, Message, Type, Undeliverable, lane_of, seal_message, source_of, write_message
+>>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from protocol.records import Frozen
 
 if TYPE_CHECKING:
@@ -51,11 +56,24 @@ class Outbox:
         self._now = now
         self._drafts: dict[tuple[str, Lane], list[Draft]] = {}
         self._linked: frozenset[str] | None = None
+        self._tree: Tree | None = None
 
     def reachable(self, destination: str) -> bool:
         """Whether a message to ``destination`` has a way to go from here."""
-        route = self._center.directory.tree.route(self._center.identity.code, destination)
-        return route is not None and route in self.neighbours()
+        return self._neighbour_towards(destination) is not None
+
+    def _neighbour_towards(self, destination: str) -> str | None:
+        """The neighbour over whom a center is reached; None where it can't be.
+
+        Where memory knows no way that there is a link for, the certificates are read once more: a center that has just
+        come under another parent has a link that only the newest ones lead to.
+        """
+        me, directory = self._center.identity.code, self._center.directory
+        way = (self._tree or directory.tree).route(me, destination)
+        if way not in self.neighbours() and self._tree is None:
+            self._tree = directory.read(self._session).tree
+            way = self._tree.route(me, destination)
+        return way if way in self.neighbours() else None
 
     def send(
         self,
@@ -66,14 +84,18 @@ class Outbox:
         case_id: str | None = None,
         transfer_epoch: int | None = None,
         message_id: str | None = None,
+        linked: bool = False,
     ) -> str | None:
-        """Address a message; returns its id, or None where nobody of this code can be reached (revoked)."""
+        """Address a message; returns its id, or None where nobody of this code can be reached (revoked).
+
+        ``linked`` sends it over the link with its destination, also where the tree leads another way already.
+        """
         me = self._center.identity.code
-        tree = self._center.directory.tree
-        neighbour = tree.route(me, destination)
+        neighbour = destination if linked else self._neighbour_towards(destination)
         if neighbour is None or neighbour not in self.neighbours():
             log.warning("message.unroutable", type=type_, destination=destination, case_id=case_id)
             return None
+        tree = self._tree or self._center.directory.tree
         message = Message(
             id=message_id or self._center.random_bytes(16).hex(),
             source=source_of(me),
@@ -101,13 +123,13 @@ class Outbox:
         draft = Draft(message.id, message.destination, write_message(passed), None, None)
         self._drafts.setdefault((neighbour, lane), []).append(draft)
 
-    def repeat(self, row: OutboxRow) -> None:
-        """Send a message again, word for word, the way that leads to its destination now."""
-        neighbour = self._center.directory.tree.route(self._center.identity.code, row.destination)
-        if neighbour is None or neighbour not in self.neighbours():
+    def repeat(self, row: OutboxRow, body: bytes | None = None) -> None:
+        """Send a message again, the way that leads to its destination now: word for word, or in another envelope."""
+        neighbour = self._neighbour_towards(row.destination)
+        if neighbour is None:
             log.warning("message.unroutable", destination=row.destination, case_id=row.case_id)
             return
-        draft = Draft(row.message_id, row.destination, row.body, row.case_id, row.transfer_epoch)
+        draft = Draft(row.message_id, row.destination, body or row.body, row.case_id, row.transfer_epoch)
         self._drafts.setdefault((neighbour, Lane(row.lane)), []).append(draft)
 
     def undeliverable(self, message: Message, reason: str) -> None:
@@ -148,6 +170,10 @@ class Outbox:
                 ],
             )
         self._drafts.clear()
+
+    def neighbours_changed(self) -> None:
+        """A link was begun or ended in this unit."""
+        self._linked = self._tree = None
 
     def neighbours(self) -> frozenset[str]:
         """Codes of the neighbours that we have a link to, revoked ones left out."""

@@ -60,10 +60,13 @@ class Federation:
         self.links: dict[str, LinkRunner] = {}
         self.children_changed: Callable[[], Awaitable[None]] | None = None
         """Called when a child was enrolled or revoked."""
+        self.parent_changed: Callable[[], Awaitable[Transport | None]] | None = None
+        """Called when we came under another parent; the wire to its broker, not started yet."""
         self.reporter = Reporter(center)
         self._process = center.random_bytes(PROCESS_BYTES).hex()
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
         self._broker_knows: frozenset[str] | None = None
+        self._parent = center.parent
         self._awake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,10 +82,7 @@ class Federation:
         self.center.database.on_commit(self.wake)
         if self.hub is not None:
             await self.hub.start(["up.*", "st.*"], self._on_hub_frame, lambda up: self._on_wire("down", up=up))
-        if self.parent is not None:
-            await self.parent.start(
-                [f"dn.{self.center.code}"], self._on_parent_frame, lambda up: self._on_wire("up", up=up)
-            )
+        await self._start_parent()
         for loop in (
             self._frames,
             self._snapshot_loop,
@@ -94,6 +94,12 @@ class Federation:
             self._probe_loop,
         ):
             self._tasks.append(self._loop.create_task(self._for_ever(loop)))
+
+    async def _start_parent(self) -> None:
+        if self.parent is not None:
+            await self.parent.start(
+                [f"dn.{self.center.code}"], self._on_parent_frame, lambda up: self._on_wire("up", up=up)
+            )
 
     async def stop(self) -> None:
         """Stop all links and close the wires."""
@@ -130,9 +136,8 @@ class Federation:
             self._inputs.put_nowait((kind, code, data))
 
     def _on_parent_frame(self, _subject: str, data: bytes) -> None:
-        parent = self.center.parent
-        assert parent is not None
-        self._inputs.put_nowait(("dn", parent, data))
+        assert self._parent is not None
+        self._inputs.put_nowait(("dn", self._parent, data))
 
     def _on_wire(self, direction: str, *, up: bool) -> None:
         self._inputs.put_nowait(("wire", direction, b"1" if up else b""))
@@ -208,6 +213,7 @@ class Federation:
             await asyncio.sleep(POLL_S)
             try:
                 await self._in_thread(self._refresh)
+                await self._follow_parent()
                 await self._follow_links()
             except DatabaseUnavailable as error:
                 log.error("federation.database", reason=str(error))
@@ -254,16 +260,30 @@ class Federation:
             await self.children_changed()
         self._broker_knows = peers
 
+    async def _follow_parent(self) -> None:
+        """Where we came under another parent, go over to its broker."""
+        if self.center.parent == self._parent or self.parent_changed is None:
+            return
+        left = self.links.pop(self._parent or "", None)
+        if left is not None:
+            await left.close()
+        wire, self.parent = self.parent, None
+        if wire is not None:
+            await wire.close()
+        self.parent = await self.parent_changed()
+        log.info("parent.changed", left=self._parent, parent=self.center.parent)
+        self._parent = self.center.parent
+        await self._start_parent()
+
     async def _status_loop(self) -> None:
         """Send counters up, at most once a second; all of them after a new session and once a minute."""
-        parent = self.center.parent
-        if parent is None:
+        if self.center.parent is None:
             return
         all_at = 0.0
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_S)
-            runner = self.links.get(parent)
+            runner = self.links.get(self._parent or "")
             if runner is None or runner.machine.state is not State.LINKED:
                 continue
             everything = runner.fresh_session or loop.time() >= all_at

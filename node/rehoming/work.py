@@ -7,6 +7,7 @@ the old center     registers nothing, refuses transfers with the successor's nam
                    is on its way to it comes back to its sender; what comes back to it goes to the successor.
 every holder       lets the successor take the old one's place on its cases (``node.cases.successors``): a return, a
                    recall, a countersignature of the successor count, and the successor gets the whole log.
+every child        of the old center comes under the successor (``node.rehoming.moving``).
 everybody          refuses what people mean for the old center with the successor's name.
 
 Nothing of this needs a person, an order or a second look at who was told: each step looks at what is there now. It may
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Session
 from node.cases import log, successors, transfers
 from node.cases.tables import CaseRow, EntryRow
 from node.center import Center
+from node.rehoming import moving
 from node.rehoming.tables import SuccessionRow
 from node.unit import Unit, unit_of
 from protocol.centers import Tree
@@ -40,13 +42,14 @@ AGAIN = timedelta(hours=1)
 
 def is_due(center: Center) -> bool:
     """Whether some center has changed; tells from memory, since it is asked every second."""
-    return bool(center.directory.tree.merged())
+    tree = center.directory.tree
+    return bool(tree.merged()) or moving.wanted_parent(tree, center.code) is not None
 
 
 def go_on(center: Center) -> int:
     """Do what is to be done now, in short transactions; returns how many cases were touched."""
-    tree = center.directory.tree
-    merged = tree.merged()
+    moving.knock(center)
+    merged = center.directory.tree.merged()
     if not merged:
         return 0
     touched = 0

@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("center", name=op.f("pk_losses")),
     )
     op.create_table(
+<<<<<<< HEAD
         "lost_entries",
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -196,6 +197,16 @@ def upgrade() -> None:
     with op.batch_alter_table("lost_entries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_lost_entries_lost_at"), ["lost_at"], unique=False)
 
+=======
+        "moves",
+        sa.Column("parent", sa.String(), nullable=False),
+        sa.Column("knocked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("url", sa.String(), nullable=True),
+        sa.Column("ca", sa.String(), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("parent", name=op.f("pk_moves")),
+    )
+>>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
     op.create_table(
         "numbers",
         sa.Column("year", sa.Integer(), nullable=False),
@@ -392,10 +403,14 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("numbers")
+<<<<<<< HEAD
     with op.batch_alter_table("lost_entries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lost_entries_lost_at"))
 
     op.drop_table("lost_entries")
+=======
+    op.drop_table("moves")
+>>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
     op.drop_table("losses")
     op.drop_table("links")
     op.drop_table("lanes")

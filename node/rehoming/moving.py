@@ -1,0 +1,181 @@
+"""A center comes under another parent: since that was decided, or since its parent was merged.
+
+Theory of operation. A center that learns that it is to stand under another parent *knocks* there, by way of its old
+one, with the key by which it will log in. The new parent begins a link, answers with the address of its broker
+(*welcome*), and signs the center's next certificate; both go the same way, one behind the other. When that certificate
+reaches the center, it changes its link in the same transaction: what the old parent has not acknowledged goes out
+again by the new way, in its order. Each message may thus arrive twice, and no message minds. Its *farewell* has the
+old parent do the same from its side.
+
+Nothing is lost in between. Whoever learns of the certificate sends by the new way from then on, where it waits for the
+center; and since links are first in, first out, whatever was sent before stands before the certificate in the old
+parent's lane, hence is applied before the link changes.
+
+The center's keys, code, cases and counters stay. Its daily rows and headers are told to the new parent from the
+beginning; the old parent and those above only it forget the headers.
+"""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, select, update
+
+from node.cases.book import header_of
+from node.cases.tables import CaseRow
+from node.center import Center
+from node.certifying import certify_anew, spread
+from node.federation.lanes import add_link, archive_link
+from node.federation.tables import LinkRow, OutboxRow
+from node.rehoming.readdressing import readdress, unacknowledged
+from node.rehoming.tables import MoveRow
+from node.status.tables import DayCounterRow
+from node.unit import Unit, unit_of
+from protocol.centers import Tree
+from protocol.errors import BadRecord
+from protocol.messages import Farewell, Knock, Message, Type, Welcome
+
+logger = structlog.get_logger()
+
+KNOCK_AGAIN = timedelta(minutes=5)
+"""A knock that nobody answered is repeated: the new parent may have had no broker yet."""
+
+
+def wanted_parent(tree: Tree, me: str) -> str | None:
+    """The parent under which a center is to come and is not yet; None where it stands right."""
+    claims = tree.claims.get(me)
+    if claims is None or claims.parent is None or claims.revoked:
+        return None
+    wanted = tree.heir(claims.moving_to or claims.parent)
+    return wanted if wanted not in {me, claims.parent} and tree.known(wanted) else None
+
+
+def knock(center: Center) -> bool:
+    """Knock at the parent under which we are to come, if it is time; says whether we did."""
+    wanted = wanted_parent(center.directory.tree, center.code)
+    if wanted is None or center.reach is None:
+        return False
+    key = center.reach.link_key()
+    with unit_of(center) as unit:
+        row = unit.session.get(MoveRow, wanted)
+        if key is None or (row is not None and row.knocked_at > unit.now - KNOCK_AGAIN):
+            return False
+        if row is None:
+            row = MoveRow(parent=wanted)
+            unit.session.add(row)
+        row.knocked_at, row.url, row.ca, row.settled_at = unit.now, None, None, None
+        unit.outbox.send(Type.KNOCK, Knock(nkey=key), wanted)
+        logger.info("move.knocked", parent=wanted)
+    return True
+
+
+def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
+    """Take over a center that was released to us, or whose parent was merged into us.
+
+    Raises:
+        BadRecord: it was not.
+        BrokerTrouble: we have no broker that it could reach; the knock is parked.
+    """
+    child, reach = message.sender, unit.center.reach
+    if reach is None:
+        raise BadRecord("we have no address")
+    if unit.tree.parent(child) != unit.me and wanted_parent(unit.tree, child) != unit.me:
+        raise BadRecord(f"{child} was not released to us")
+    address = reach.for_children()
+    unit.outbox.send(Type.WELCOME, Welcome(url=address.url, ca=address.ca), child)
+    if unit.tree.parent(child) == unit.me:
+        return
+    waiting = _end_link(unit, child)
+    certificate = certify_anew(unit, child, parent=unit.me, moving_to=None)
+    add_link(unit.session, child, "down", payload.nkey, begun=unit.tree.claims[child].version)
+    unit.outbox.neighbours_changed()
+    readdress(unit, waiting, child)
+    spread(unit, [certificate])
+    logger.info("move.taken_over", child=child)
+
+
+def on_welcome(unit: Unit, message: Message, payload: Welcome) -> None:
+    """Our new parent tells where its broker is.
+
+    Raises:
+        BadRecord: we did not knock there.
+    """
+    row = unit.session.get(MoveRow, message.sender)
+    if row is None:
+        raise BadRecord(f"welcome of {message.sender}, where we did not knock")
+    row.url, row.ca, row.settled_at = payload.url, payload.ca, None
+
+
+def on_farewell(unit: Unit, message: Message, payload: Farewell) -> None:
+    """A child of ours has changed its link: what still waits for it goes the new way."""
+    child = message.sender
+    link = unit.session.get(LinkRow, child)
+    if link is None or link.direction != "down" or unit.tree.parent(child) == unit.me:
+        return
+    waiting = _end_link(unit, child)
+    readdress(unit, waiting, child)
+    logger.info("move.left", child=child, parent=payload.parent, readdressed=len(waiting))
+
+
+def tree_changed(unit: Unit, before: Tree) -> None:
+    """Certificates came: change our link if our parent is another now, and who is told the headers of our cases."""
+    follow_parent(unit)
+    old, new = set(before.ancestors(unit.me)), set(unit.tree.ancestors(unit.me))
+    if before.known(unit.me) and new - old:
+        _tell_headers(unit, new - old)
+    for code in _left(unit, before):
+        _forget_headers(unit, {code, *unit.tree.descendants(code)})
+
+
+def follow_parent(unit: Unit) -> None:
+    """Change our link where our certificate names another parent than the link leads to."""
+    parent = unit.tree.parent(unit.me)
+    link = unit.session.scalar(select(LinkRow).where(LinkRow.direction == "up", LinkRow.revoked_at.is_(None)))
+    if parent is None or link is None or link.peer == parent:
+        return
+    left = link.peer
+    waiting = _end_link(unit, left)
+    add_link(unit.session, parent, "up", None, begun=unit.tree.claims[unit.me].version)
+    unit.outbox.neighbours_changed()
+    readdress(unit, waiting, left)
+    unit.outbox.send(Type.FAREWELL, Farewell(parent=parent), left)
+    unit.session.execute(update(DayCounterRow).values(told=False))
+    unit.session.execute(delete(MoveRow).where(MoveRow.parent != parent))  # we may knock there again one day
+    logger.warning("move.done", left=left, parent=parent, readdressed=len(waiting))
+
+
+def _end_link(unit: Unit, peer: str) -> list[OutboxRow]:
+    """End the link with a neighbour, if there is one; what it has not acknowledged."""
+    if unit.session.get(LinkRow, peer) is None:
+        return []
+    unit.ledger.lock()  # lanes are locked behind the counters, by every unit
+    kept_as = f"{peer}#{unit.tree.claims[peer].version}.{unit.tree.claims[unit.me].version}"
+    archive_link(unit.session, peer, kept_as)
+    unit.outbox.neighbours_changed()
+    return unacknowledged(unit.session, kept_as)
+
+
+def _left(unit: Unit, before: Tree) -> list[str]:
+    """Centers that stood below us and do not any more."""
+    return [
+        code
+        for code in before.descendants(unit.me)
+        if unit.tree.parent(code) != before.parent(code) and not unit.tree.is_ancestor(unit.me, code)
+    ]
+
+
+def _forget_headers(unit: Unit, holders: set[str]) -> None:
+    """Headers are for those above the holder."""
+    told = select(CaseRow.id).where(CaseRow.holder.in_(holders), CaseRow.header.is_not(None))
+    for case_id in unit.session.scalars(told).all():
+        sheet = unit.book.sheet(case_id)
+        sheet.header, sheet.dirty = None, True
+
+
+def _tell_headers(unit: Unit, ancestors: set[str]) -> None:
+    """Tell those who newly stand above us what the others were told of our cases."""
+    told = select(CaseRow.id).where(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None))
+    for case_id in unit.session.scalars(told).all():
+        state = unit.book.state(case_id)
+        assert state is not None
+        for ancestor in sorted(ancestors - set(state.followers)):
+            unit.outbox.send(Type.HEADER, header_of(state), ancestor, case_id=case_id)
