@@ -20,6 +20,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete, select, update
 
+from node import policies
 from node.cases.book import header_of
 from node.cases.tables import CaseRow
 from node.center import Center
@@ -89,6 +90,7 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     add_link(unit.session, child, "down", payload.nkey, begun=unit.tree.claims[child].version)
     unit.outbox.neighbours_changed()
     readdress(unit, waiting, child)
+    policies.tell(unit, child)
     spread(unit, [certificate])
     logger.info("move.taken_over", child=child)
 

@@ -63,6 +63,8 @@ def _again(unit: Unit, message: Message, neighbour: str) -> bytes | None:
         return write_message(message)
     if message.type == Type.HEADER and neighbour not in unit.tree.ancestors(unit.me):
         return None
+    if message.type == Type.POLICIES:  # the new parent tells its own
+        return None
     identity, key = unit.center.identity, unit.tree.claims[neighbour].sealing_key
     try:
         return write_message(seal_message(message, identity.signing, key, unit.center.random_bytes(32)))
