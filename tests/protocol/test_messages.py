@@ -27,8 +27,10 @@ from protocol.messages import (
     Certificates,
     Days,
     Entries,
+    Farewell,
     Invitation,
     InvitationKind,
+    Knock,
     Lane,
     Lost,
     Message,
@@ -45,6 +47,7 @@ from protocol.messages import (
     Undeliverable,
     View,
     Void,
+    Welcome,
     lane_of,
     open_message,
     read_message,
@@ -102,6 +105,9 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.POLICIES: Policies(
         orders=(issue(COUNTY.key, PolicyClaims(issuer=COUNTY.code, issued_at=MORNING, policy=Policy(version=2))),)
     ),
+    Type.KNOCK: Knock(nkey="U" + "A" * 55),
+    Type.WELCOME: Welcome(url="tls://10.0.0.1:4222", ca="-----BEGIN CERTIFICATE-----"),
+    Type.FAREWELL: Farewell(parent=COUNTY.code),
     Type.LOST: Lost(incarnation="i"),
     Type.TOLD: Told(incarnation="i", cases=3),
     Type.RECOVERED: Recovered(incarnation="i", cases=3, lost={2026: "1-3,7"}),
