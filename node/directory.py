@@ -99,12 +99,7 @@ class Directory:
             if claims.parent is not None and claims.parent != newest[claims.code].parent:
                 parents[claims.code].add(claims.parent)
         formerly = {code: frozenset(found) for code, found in parents.items()}
-<<<<<<< HEAD
-        self.known = Known(Tree(newest), _frozen(keys), _frozen(sealing_keys), certificates, formerly, stamp)
-        return True
-=======
-        return Known(Tree(newest), found_keys, certificates, formerly, stamp)
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
+        return Known(Tree(newest), _frozen(keys), _frozen(sealing_keys), certificates, formerly, stamp)
 
     def _claims(self, row: CertificateRow) -> Claims:
         """The claims of a row; each is parsed once, since many certificates arrive one by one."""

@@ -21,12 +21,7 @@ from node.cases.undelivered import give_up
 from node.center import Center
 from node.certifying import certify_anew, spread, store, unit_on_newest
 from node.divisions import divisions
-<<<<<<< HEAD
-from node.federation.handlers import spread
-from node.federation.lanes import add_link
-=======
 from node.federation.lanes import add_link, archive_link
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from node.federation.nkey import new_user_seed
 from node.federation.tables import CertificateRow, LaneRow, LinkRow, LossRow, OutboxRow
 from node.i18n import N_

@@ -1,37 +1,29 @@
 """Which handler takes which type of message. Those of cases are in ``node.cases``, those of the federation here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import update
 
 from node import policies
 from node.cases import arrivals, recovery, reseed, undelivered
-from node.directory import add_certificates
+from node.certifying import spread, store
 from node.federation.tables import OutboxRow
+from node.rehoming import moving
 from node.status import descendants
 from node.unit import Unit
-from protocol.centers import Certificate
 from protocol.messages import Certificates, Message, Receipt, Type, Void
 
 
 def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
     """New certificates are kept and passed on to all other neighbours."""
-    added = add_certificates(unit.session, payload.certificates, unit.center.root_key)
+    before = unit.tree
+    added = store(unit, *payload.certificates)
     if not added:
         return
-    unit.center.directory.refresh(unit.session)
-    unit.tree = unit.center.directory.tree
+    moving.tree_changed(unit, before)
     spread(unit, added, but=message.sender)
     recovery.ask(unit)
-
-
-def spread(unit: Unit, added: Sequence[Certificate], *, but: str | None = None) -> None:
-    """Tell all neighbours about certificates."""
-    certificates = Certificates(certificates=tuple(added))
-    for neighbour in sorted(unit.outbox.neighbours()):
-        if neighbour != but:
-            unit.outbox.send(Type.CERTIFICATES, certificates, neighbour)
 
 
 def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:
@@ -66,6 +58,9 @@ HANDLERS: dict[str, Handler] = {
     Type.VIEW: arrivals.on_view,
     Type.CERTIFICATES: _on_certificates,
     Type.POLICIES: policies.on_policies,
+    Type.KNOCK: moving.on_knock,
+    Type.WELCOME: moving.on_welcome,
+    Type.FAREWELL: moving.on_farewell,
     Type.LOST: reseed.on_lost,
     Type.TOLD: recovery.on_told,
     Type.RECOVERED: recovery.on_recovered,

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-<<<<<<< HEAD
-from sqlalchemy import Select, select, update
+from sqlalchemy import CursorResult, Select, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -27,20 +26,6 @@ from node.federation.handlers import HANDLERS
 from node.federation.parking import SYSTEM_TYPES, Behind, Frame, Parked, ParkedCases, park, reason_of
 from node.federation.reading import Arrival, Payload, Reader, read_verified
 from node.federation.tables import InboxRow, ParkedRow, ReceivedFrameRow
-=======
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
-
-from node import policies
-from node.cases import arrivals, recovery, reseed, undelivered
-from node.certifying import spread, store
-from node.db import DatabaseUnavailable
-from node.federation.reading import Arrival, Payload, Reader, read_verified
-from node.federation.tables import InboxRow, OutboxRow, ParkedRow, ReceivedFrameRow
-from node.rehoming import moving
-from node.status import descendants
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from node.unit import Unit
 from protocol.compression import compress
 from protocol.link import Apply
@@ -51,80 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-<<<<<<< HEAD
 RETRY_BATCH = 100
 """Parked messages that are tried in one transaction: people never wait behind thousands of them."""
-=======
-SYSTEM_TYPES = frozenset(
-    {
-        Type.RECEIPT,
-        Type.UNDELIVERABLE,
-        Type.CERTIFICATES,
-        Type.POLICIES,
-        Type.KNOCK,
-        Type.WELCOME,
-        Type.FAREWELL,
-        Type.LOST,
-        Type.TOLD,
-        Type.RECOVERED,
-        Type.DAYS,
-        Type.VOID,
-    }
-)
-"""Types that need no receipt."""
-
-
-PARKED_REASON_MAX = 1000
-"""Characters of a reason that are kept."""
-
-
-class Parked(Exception):
-    """A message must wait; the reason is its text."""
-
-
-class _Parked:
-    """Which cases have something parked; looked up at once for those that a frame speaks of.
-
-    Without ``look`` these cases have nothing: whoever retries has seen to that.
-    """
-
-    def __init__(self, session: Session, case_ids: Iterable[str], *, look: bool = True) -> None:
-        self._session = session
-        self._found: dict[str, str | None] = dict.fromkeys(case_ids)
-        if not look:
-            return
-        rows = session.execute(select(ParkedRow.case_id, ParkedRow.id).where(ParkedRow.case_id.in_(self._found)))
-        self._found.update((str(case_id), parked_id) for case_id, parked_id in rows)
-
-    def of(self, case_id: str) -> str | None:
-        """Something parked of this case."""
-        if case_id not in self._found:
-            query = select(ParkedRow.id).where(ParkedRow.case_id == case_id).limit(1)
-            self._found[case_id] = self._session.scalar(query)
-        return self._found[case_id]
-
-    def add(self, row: ParkedRow) -> None:
-        """Park a message; later ones of its case wait behind it."""
-        self._session.add(row)
-        self._session.flush()
-        if row.case_id is not None:
-            self._found[row.case_id] = row.id
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A frame in its unit of work.
-
-    Attributes:
-        receipts: ids of what came sealed and was applied, by source.
-    """
-
-    unit: Unit
-    peer: str
-    lane: Lane
-    parked: _Parked
-    receipts: dict[str, list[str]] = field(default_factory=dict)
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 
 
 def apply_frame(center: "Center", peer: str, action: Apply, reader: Reader | None = None) -> int:
@@ -232,7 +145,7 @@ def _close(frame: Frame, action: Apply) -> None:
     unit.finish()
 
 
-def _keep(frame: _Frame, action: Apply) -> None:
+def _keep(frame: Frame, action: Apply) -> None:
     """Keep a frame as it was applied: what a restored neighbour gets back."""
     frame.unit.session.add(
         ReceivedFrameRow(
@@ -377,56 +290,3 @@ def _retry(unit: Unit, row: ParkedRow, receipts: dict[str, list[str]]) -> bool:
     unit.session.delete(row)
     unit.session.flush()
     return True
-<<<<<<< HEAD
-=======
-
-
-def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
-    """New certificates are kept and passed on to all other neighbours."""
-    before = unit.tree
-    added = store(unit, *payload.certificates)
-    if not added:
-        return
-    moving.tree_changed(unit, before)
-    spread(unit, added, but=message.sender)
-    recovery.ask(unit)
-
-
-def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:
-    unit.session.execute(
-        update(OutboxRow)
-        .where(OutboxRow.message_id.in_(payload.ids), OutboxRow.destination == message.sender)
-        .values(receipt_at=unit.now)
-    )
-
-
-def _on_void(unit: Unit, message: Message, payload: Void) -> None:
-    """The place of a message that was taken back before anybody saw it."""
-    del unit, message, payload
-
-
-Handler = Callable[[Unit, Message, Any], None]
-
-_HANDLERS: dict[str, Handler] = {
-    Type.ENTRIES: arrivals.on_entries,
-    Type.TRANSFER: arrivals.on_transfer,
-    Type.REFUSAL: arrivals.on_refusal,
-    Type.HEADER: arrivals.on_header,
-    Type.INVITATION: arrivals.on_invitation,
-    Type.REQUEST: arrivals.on_request,
-    Type.ANSWER: arrivals.on_answer,
-    Type.VIEW: arrivals.on_view,
-    Type.CERTIFICATES: _on_certificates,
-    Type.POLICIES: policies.on_policies,
-    Type.KNOCK: moving.on_knock,
-    Type.WELCOME: moving.on_welcome,
-    Type.FAREWELL: moving.on_farewell,
-    Type.LOST: reseed.on_lost,
-    Type.TOLD: recovery.on_told,
-    Type.RECOVERED: recovery.on_recovered,
-    Type.DAYS: descendants.on_days,
-    Type.RECEIPT: _on_receipt,
-    Type.UNDELIVERABLE: undelivered.on_undeliverable,
-    Type.VOID: _on_void,
-}
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)

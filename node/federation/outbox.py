@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
-<<<<<<< HEAD
+from protocol.centers import Tree
 from protocol.messages import (
     Lane,
     Message,
@@ -25,10 +25,6 @@ from protocol.messages import (
     source_of,
     write_message,
 )
-=======
-from protocol.centers import Tree
-from protocol.messages import Lane, Message, Type, Undeliverable, lane_of, seal_message, source_of, write_message
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from protocol.records import Frozen
 
 if TYPE_CHECKING:

@@ -48,14 +48,10 @@ class LinkRow(Base):
     """Seconds that the peer's clock is ahead of ours, by its last HELLO."""
     revoked_at: Mapped[datetime | None]
     carried: Mapped[int] = mapped_column(default=0)
-<<<<<<< HEAD
-    """How many files were carried over this link; when it changes, a running service begins a new session."""
-    healing: Mapped[bool] = mapped_column(default=False)
-    """Whether we went back in time and the neighbour has not shown yet that we have all of ours again."""
-=======
     """How many files were carried over this link, counted from the version of the certificate that began it; when it
     changes, a running service begins a new session with the positions of then."""
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
+    healing: Mapped[bool] = mapped_column(default=False)
+    """Whether we went back in time and the neighbour has not shown yet that we have all of ours again."""
 
 
 class LaneRow(Base):

@@ -12,12 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from node.center import Center
-<<<<<<< HEAD
-from node.enrolment import certify_anew, unit_on_newest
-from node.federation.handlers import spread
-=======
 from node.certifying import certify_anew, spread, unit_on_newest
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
 from node.federation.lanes import backlog, oldest_unacked
 from node.federation.tables import LinkRow
 from node.i18n import N_

@@ -13,7 +13,16 @@ from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, OutboxRow
 from node.unit import Unit
-from protocol.messages import Lane, Message, MessageTooLarge, Type, read_message, seal_message, write_message
+from protocol.messages import (
+    Lane,
+    Message,
+    MessageTooLarge,
+    Type,
+    read_message,
+    seal_message,
+    sealing_context,
+    write_message,
+)
 
 logger = structlog.get_logger()
 
@@ -67,7 +76,8 @@ def _again(unit: Unit, message: Message, neighbour: str) -> bytes | None:
         return None
     identity, key = unit.center.identity, unit.tree.claims[neighbour].sealing_key
     try:
-        return write_message(seal_message(message, identity.signing, key, unit.center.random_bytes(32)))
+        seed = identity.sealing.ephemeral_seed(sealing_context(message))
+        return write_message(seal_message(message, identity.signing, key, seed))
     except MessageTooLarge:
         logger.exception("message.not_readdressed", message_id=message.id, type=message.type)
         return None

@@ -183,7 +183,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("center", name=op.f("pk_losses")),
     )
     op.create_table(
-<<<<<<< HEAD
         "lost_entries",
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -197,7 +196,7 @@ def upgrade() -> None:
     with op.batch_alter_table("lost_entries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_lost_entries_lost_at"), ["lost_at"], unique=False)
 
-=======
+    op.create_table(
         "moves",
         sa.Column("parent", sa.String(), nullable=False),
         sa.Column("knocked_at", sa.DateTime(timezone=True), nullable=False),
@@ -206,7 +205,6 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("parent", name=op.f("pk_moves")),
     )
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
     op.create_table(
         "numbers",
         sa.Column("year", sa.Integer(), nullable=False),
@@ -403,14 +401,11 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("numbers")
-<<<<<<< HEAD
+    op.drop_table("moves")
     with op.batch_alter_table("lost_entries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lost_entries_lost_at"))
 
     op.drop_table("lost_entries")
-=======
-    op.drop_table("moves")
->>>>>>> eb68c49 (Centers move under another parent: they knock there, change their link in one transaction, and what waited goes the new way)
     op.drop_table("losses")
     op.drop_table("links")
     op.drop_table("lanes")
