@@ -345,9 +345,9 @@ class Scene:
         found = {desk.code: desk.sees(case) for desk in self}
         return {code: access for code, access in found.items() if access is not None}
 
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def run(self, work: Coroutine[Any, Any, Result], within: float = PATIENCE) -> Result:
         """Do something on the federation's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within)
 
     def stop(self, *codes: str) -> None:
         """End the links of these centers, as the end of their processes does; people there go on working."""

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 from sqlalchemy import select
 
@@ -9,6 +10,14 @@ from node.cases.tables import CaseRow
 from node.status.tables import CounterRow
 from protocol.case import CaseState
 from tests.cases.scene import Scene
+
+PATIENCE = 90.0
+"""Seconds; what takes several steps of several centers takes its time on a busy machine."""
+
+
+def until(scene: Scene, condition: Callable[[], bool]) -> None:
+    """Wait until something is the case."""
+    scene.run(scene.fed.until(condition, PATIENCE), PATIENCE)
 
 
 def counters(scene: Scene, code: str) -> Counter[str]:
@@ -28,7 +37,7 @@ def total(scene: Scene) -> Counter[str]:
 
 def balanced(scene: Scene) -> bool:
     """Whether what was registered is held, in transit, closed or merged; and the county's board says the same."""
-    scene.run(scene.fed.settle())
+    scene.run(scene.fed.settle(PATIENCE), PATIENCE)
     row = total(scene)
     board = scene.county.get("/status")["subtree"]
     assert board["registered"] == row["registered"]

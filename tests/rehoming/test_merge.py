@@ -21,7 +21,7 @@ from tests.cases.scene import (
     Json,
     Scene,
 )
-from tests.rehoming.books import balanced, counters, holders, in_flight, total
+from tests.rehoming.books import balanced, counters, holders, in_flight, total, until
 
 OLD, NEW = VILLAGE, OTHER_VILLAGE
 
@@ -39,7 +39,7 @@ def gone_over(scene: Scene, old: str = OLD) -> None:
         known = all(desk.center.directory.tree.retired(old) for desk in scene if desk.member.running)
         return known and old not in holders(scene).values() and not in_flight(scene)
 
-    scene.run(scene.fed.until(done))
+    until(scene, done)
     scene.settle()
 
 
@@ -118,7 +118,7 @@ def test_every_case_of_a_merged_village_goes_to_its_successor(each_scene: Scene)
     assert counters(scene, OLD)["registered"] == 10
     assert counters(scene, OLD)["closed"] == 2
     assert counters(scene, OLD)["held"] == 0
-    scene.run(scene.fed.until(lambda: settled(scene)))
+    until(scene, lambda: settled(scene))
 
 
 def test_history_deadline_and_giver_go_along(scene: Scene) -> None:
@@ -200,7 +200,7 @@ def test_a_partner_elsewhere_is_replaced_by_the_successor_who_gets_the_whole_log
     scene.settle()
     assert new.sees(case) is None
     merged(scene)
-    scene.run(scene.fed.until(lambda: new.sees(case) == "full"))
+    until(scene, lambda: new.sees(case) == "full")
     scene.settle()
     assert far.state(case).accepted_partners == [NEW]
     assert new.state(case) == far.state(case)
@@ -217,7 +217,7 @@ def test_an_invitation_that_waits_goes_to_the_successor(scene: Scene) -> None:
     scene.settle()
     assert scene[OLD].sees(case) == "invited"
     merged(scene)
-    scene.run(scene.fed.until(lambda: scene[NEW].sees(case) == "invited"))
+    until(scene, lambda: scene[NEW].sees(case) == "invited")
     scene.settle()
     assert scene[OLD].sees(case) is None
     scene[NEW].asks(case, "joint/accept", members=[])
@@ -287,15 +287,15 @@ def test_an_old_village_that_is_off_line_does_its_part_when_it_comes_back(scene:
     assert held[waiting] == held[late] == held[cases["mediating"]] == NEW
     row = total(scene)
     assert row["registered"] == row["held"] + row["in_transit"] + row["closed"] + row["merged"]
-    scene.run(scene.fed.until(lambda: settled(scene)))
+    until(scene, lambda: settled(scene))
 
 
 def test_a_merged_village_may_be_revoked_and_still_answers(scene: Scene) -> None:
     cases = lives(scene)
     merged(scene)
-    scene.run(scene.fed.until(lambda: settled(scene)))
+    until(scene, lambda: settled(scene))
     revoke(scene.town.center, OLD)
-    scene.run(scene.fed.until(lambda: not scene.county.center.directory.tree.known(OLD)))
+    until(scene, lambda: not scene.county.center.directory.tree.known(OLD))
     known = centers(scene.county)
     assert (known[OLD]["successor"], known[OLD]["takes_part"]) == (NEW, False)
     case = scene.town.registers()
@@ -334,7 +334,7 @@ def test_a_village_of_another_township_may_succeed_if_the_county_says_so(scene: 
     lives(scene)
     merged(scene, OLD, FAR_VILLAGE, at=COUNTY)
     assert OLD not in holders(scene).values()
-    scene.run(scene.fed.until(lambda: not total(scene)["in_transit"]))
+    until(scene, lambda: not total(scene)["in_transit"])
     assert balanced(scene)
 
 

@@ -17,7 +17,7 @@ from tests.cases.scene import (
     VILLAGE,
     Scene,
 )
-from tests.rehoming.books import balanced, counters, holders, in_flight, total
+from tests.rehoming.books import balanced, counters, holders, in_flight, total, until
 
 
 def links(scene: Scene, code: str) -> dict[str, tuple[str, str]]:
@@ -35,7 +35,7 @@ def moved(scene: Scene, child: str, parent: str) -> None:
         linked = links(scene, child).get(parent) == ("up", "linked") and len(links(scene, child)) == 1
         return known and linked and not any(child in links(scene, desk.code) for desk in scene if desk.code != parent)
 
-    scene.run(scene.fed.until(done))
+    until(scene, done)
     scene.settle()
 
 
@@ -83,7 +83,7 @@ def test_what_waits_on_the_old_link_goes_the_new_way_and_counts_once(scene: Scen
     move(scene.county.center, VILLAGE, OTHER_TOWN)
     scene.start(VILLAGE)
     moved(scene, VILLAGE, OTHER_TOWN)
-    scene.run(scene.fed.until(lambda: not in_flight(scene)))
+    until(scene, lambda: not in_flight(scene))
     held = holders(scene)
     assert (held[for_village], held[to_town], held[given]) == (VILLAGE, TOWN, VILLAGE)
     assert scene[FAR_VILLAGE].sees(given) == "invited"
@@ -143,7 +143,7 @@ def test_a_merged_townships_villages_come_under_its_successor(each_scene: Scene)
     merge(scene.county.center, TOWN, OTHER_TOWN)
     moved(scene, VILLAGE, OTHER_TOWN)
     moved(scene, OTHER_VILLAGE, OTHER_TOWN)
-    scene.run(scene.fed.until(lambda: TOWN not in holders(scene).values() and not in_flight(scene)))
+    until(scene, lambda: TOWN not in holders(scene).values() and not in_flight(scene))
     scene.settle()
     held = holders(scene)
     assert held == {kept: VILLAGE, up: OTHER_TOWN, down: OTHER_VILLAGE, closed: OTHER_TOWN, joint: OTHER_TOWN}
@@ -166,7 +166,7 @@ def test_a_merged_townships_villages_come_under_its_successor(each_scene: Scene)
         with scene.county.member.read() as session:
             return merge_progress(scene.county.center, session, TOWN).finished
 
-    scene.run(scene.fed.until(finished))
+    until(scene, finished)
 
 
 def test_a_village_that_was_off_line_during_the_merger_follows_when_it_comes_back(scene: Scene) -> None:
@@ -178,7 +178,7 @@ def test_a_village_that_was_off_line_during_the_merger_follows_when_it_comes_bac
     moved(scene, OTHER_VILLAGE, OTHER_TOWN)
     scene.start(VILLAGE)
     moved(scene, VILLAGE, OTHER_TOWN)
-    scene.run(scene.fed.until(lambda: not in_flight(scene)))
+    until(scene, lambda: not in_flight(scene))
     held = holders(scene)[case]
     if held == VILLAGE:  # the old township refused it, naming its successor
         assert village.case(case)["log"][-1]["data"]["successor"] == OTHER_TOWN
