@@ -20,9 +20,10 @@ from tests.faults.figures import Figure
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest, nest
 from tests.faults.network import PARTINGS, bad_line, parted
-from tests.faults.postgres import postgres_killed
+from tests.faults.postgres import postgres_killed, server
 
-KILLS = 200
+KILLS, POSTGRES_SHARE = 200, 5
+"""So many on SQLite, and a fifth of them on PostgreSQL."""
 TIMES = 10
 PARTINGS_TIMES, PARTED = 2, 45.0
 """Long enough for a silent connection to be given up (30 s), and for the link to greet anew (35 s)."""
@@ -43,9 +44,18 @@ Fault = Callable[[Path, Nest, Campaign], Sequence[Figure]]
 
 
 def _kills(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:
-    figure, kills = centers_killed(place, nest, asked.kills, asked.seed, _say)
+    figure, kills = centers_killed(place / "sqlite", nest, asked.kills, asked.seed, tell=_say)
     _say(", ".join(f"{count} at {point}" for point, count in sorted(kills.at.items())))
-    return [figure]
+    with server() as postgres:
+        other, _ = centers_killed(
+            place / "postgresql",
+            nest,
+            asked.kills // POSTGRES_SHARE,
+            asked.seed + 1,
+            tell=_say,
+            database_url=postgres.new_database,
+        )
+    return [figure, other]
 
 
 def _broker(place: Path, nest: Nest, asked: Campaign) -> Sequence[Figure]:

@@ -128,8 +128,6 @@ class Cable:
                 await on_the_cable.put((self._loop.time() + self._delay, piece))
             await on_the_cable.put(None)
             await bringing
-        except OSError:
-            pass  # an end is gone; the other one is told below
         finally:
             bringing.cancel()
             for end in ends:
@@ -149,6 +147,8 @@ class Cable:
                 if self._chance.random() < self._loss:
                     self.lost += 1
                     continue
+            if writer.is_closing():
+                continue  # nobody takes it any more
             with suppress(OSError):
                 writer.write(piece)
                 await writer.drain()

@@ -17,7 +17,7 @@ from protocol.case import CaseState
 from tests.faults.clerks import Act, Document
 from tests.faults.processes import County, Served, until
 
-SETTLED_WITHIN = 120.0
+SETTLED_WITHIN = 240.0
 
 Log = list[tuple[int, int, str, str | None]]
 """Number, epoch, head and body of each entry of a case."""

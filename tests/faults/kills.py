@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from tests.faults.figures import Figure, figure
 from tests.faults.nest import Nest
 from tests.faults.points import Death, Point, Side
-from tests.faults.processes import County, Served, county
+from tests.faults.processes import COUNTY, County, DatabaseUrl, Served, county
 from tests.faults.work import working
 
 PASSAGES = 6
@@ -21,6 +23,8 @@ DIES_WITHIN = 30.0
 """Seconds after which a center whose point nobody passes is killed wherever it is; that does not count."""
 
 LOOK_AGAIN = 0.03
+
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 Tell = Callable[[str], None]
 
@@ -50,15 +54,23 @@ SECONDS_PER_KILL = 20.0
 
 
 def centers_killed(
-    place: Path, nest: Nest, count: int, seed: int, tell: Tell = lambda _line: None
+    place: Path,
+    nest: Nest,
+    count: int,
+    seed: int,
+    *,
+    tell: Tell = lambda _line: None,
+    database_url: DatabaseUrl = lambda _code: None,
 ) -> tuple[Figure, Kills]:
     """Kill centers at random named points while people work."""
-    with county(place, nest) as here:
+    with county(place, nest, database_url=database_url) as here:
         here.start()
         with working(here, clerks=3, seed=seed) as work:
             kills = Storm(here, seed, tell).rage(count, within=60 + SECONDS_PER_KILL * count)
             here.healed()
-        return figure("kill -9 of centers at six named points", kills.total, work, kills.outages), kills
+        kind = make_url(here[COUNTY].settings.database_url).get_backend_name()
+        named = f"kill -9 of centers at six named points ({DATABASES[kind]})"
+        return figure(named, kills.total, work, kills.outages), kills
 
 
 @dataclass
