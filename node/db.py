@@ -303,7 +303,9 @@ def _sqlite_engine(url: str) -> Engine:
         connection.isolation_level = None  # we say BEGIN ourselves
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
-        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # says something to a new file only
+        if not cursor.execute("PRAGMA page_count").fetchone()[0]:
+            # To a new file only: said to another it changes nothing, yet takes the place of the one writer.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")

@@ -72,9 +72,9 @@ class Unit:
 
 
 @contextmanager
-def unit_of(center: "Center") -> Iterator[Unit]:
+def unit_of(center: "Center", *, behind_people: bool = False) -> Iterator[Unit]:
     """A unit of work in a transaction of its own, committed at the end of the block."""
-    with center.database.write() as session:
+    with center.database.write(behind_people=behind_people) as session:
         unit = Unit(center, session)
         yield unit
         unit.finish()

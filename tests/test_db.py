@@ -1,6 +1,8 @@
 """What the database says when it can't be used, on both databases."""
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -8,8 +10,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from node.db import Database, DatabaseUnavailable, MaybeCommitted, before_commit
+from node.db import SQLITE_BUSY_MS, Database, DatabaseUnavailable, MaybeCommitted, before_commit
 from tests.conftest import PostgresServer
+
+INCREMENTAL = 2
+"""As SQLite numbers the ways to give space back."""
 
 
 @pytest.fixture
@@ -90,3 +95,18 @@ def test_a_server_that_vanishes_is_noticed_and_the_url_has_the_last_word(postgre
 def test_a_wrong_statement_is_no_trouble_of_the_database(database: Database) -> None:
     with pytest.raises(DBAPIError):
         run(database, "SELECT * FROM nowhere")
+
+
+def test_who_only_reads_waits_for_nobody_who_writes_even_over_a_new_connection(tmp_path: Path) -> None:
+    writes, reads = (Database(f"sqlite:///{tmp_path / 'center.db'}") for _ in range(2))
+    run(writes, "CREATE TABLE written (n INTEGER)", "INSERT INTO written VALUES (1)")
+    with writes.write() as session:
+        session.execute(text("INSERT INTO written VALUES (2)"))
+        began = time.monotonic()
+        with reads.read() as reading:  # its first connection: opened while the other one writes
+            assert reading.scalar(text("SELECT count(*) FROM written")) == 1
+        assert time.monotonic() - began < SQLITE_BUSY_MS / 2000
+    with reads.read() as reading:
+        assert reading.scalar(text("PRAGMA auto_vacuum")) == INCREMENTAL
+    for database in (writes, reads):
+        database.dispose()

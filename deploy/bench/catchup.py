@@ -88,15 +88,15 @@ def _alone(settings: Settings, passwords: Mapping[str, str], seconds: float) -> 
 
 
 def _together(pair: Pair, passwords: Mapping[str, str]) -> tuple[Mapping[str, Waits], Mapping[Lane, float]]:
-    """What people at both wait while the backlog drains, and how long each lane took."""
+    """What people at both wait while the backlog drains, and how long each lane took since the village was started."""
     with ExitStack() as stack:
         stack.enter_context(running(pair.township))
         village = stack.enter_context(opened(pair.village))
         above = People(pair.township, passwords[pair.township.code])
         say("the village comes back")
+        began = time.monotonic()
         stack.enter_context(running(pair.village))
         below = People(pair.village, passwords[pair.village.code])
-        began = time.monotonic()
         above.start()
         below.start()
         try:

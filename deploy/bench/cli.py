@@ -12,6 +12,7 @@ import typer
 from deploy.bench import catchup as catchup_bench
 from deploy.bench import latency as latency_bench
 from deploy.bench import link as link_bench
+from deploy.bench import reconnect as reconnect_bench
 
 app = typer.Typer(name="bench", no_args_is_help=True)
 
@@ -39,10 +40,11 @@ def link(
 @app.command()
 def latency(
     escalations: Annotated[int, typer.Option(min=1, help="How many to measure.")] = latency_bench.ESCALATIONS,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds at rest before memory is read.")] = latency_bench.IDLE_S,
     as_json: AsJson = False,
 ) -> None:
     """Time from an escalation at a village to the case at its township, both idle; and memory at rest."""
-    _show(latency_bench.measure(escalations), as_json=as_json)
+    _show(latency_bench.measure(escalations, idle), as_json=as_json)
 
 
 @app.command()
@@ -53,6 +55,17 @@ def backlog(
 ) -> None:
     """A village comes back after a month: what people at it and at its township wait while the backlog drains."""
     _show(catchup_bench.measure(messages, idle), as_json=as_json)
+
+
+@app.command()
+def reconnect(
+    villages: Annotated[int, typer.Option(min=1, max=700, help="How many come back.")] = reconnect_bench.VILLAGES,
+    matters: Annotated[int, typer.Option(min=1, help="Escalated by each meanwhile.")] = reconnect_bench.MATTERS,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds to measure the township alone.")] = reconnect_bench.IDLE_S,
+    as_json: AsJson = False,
+) -> None:
+    """All villages of a township come back in the same second: when all are linked, and when nothing waits any more."""
+    _show(reconnect_bench.measure(villages, matters, idle), as_json=as_json)
 
 
 def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:

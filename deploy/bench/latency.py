@@ -45,19 +45,19 @@ SAMPLES = 200
 USER = "bench"
 
 
-def measure(escalations: int = ESCALATIONS) -> Mapping[str, float | int]:
+def measure(escalations: int = ESCALATIONS, idle_s: float = IDLE_S) -> Mapping[str, float | int]:
     """Run all; figures by name, times in milliseconds."""
     with new_pair() as pair:
         password = secrets.token_urlsafe(16)
         _add_user(pair.village, password)
         with running(pair.township), running(pair.village) as village, opened(pair.township) as township:
-            say(f"idle for {IDLE_S:.0f} s")
+            say(f"idle for {idle_s:.0f} s")
             _until(lambda: _linked(pair.village), "the link is not up")
-            time.sleep(IDLE_S)
+            time.sleep(idle_s)
             fresh_mb = resident_mb(village.pid)
             say(f"{escalations} escalations")
             took = _escalations(pair, township, password, escalations)
-            time.sleep(IDLE_S)
+            time.sleep(idle_s)
             worked_mb = resident_mb(village.pid)
     say("NATS and SQLite by themselves")
     round_trip, commit = statistics.median(_round_trips()), statistics.median(_commits())

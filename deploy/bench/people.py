@@ -5,6 +5,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import httpx2
@@ -17,6 +18,8 @@ from node.app import API
 from node.settings import Settings
 
 PEOPLE = 2
+ROUND = 5
+"""Things that a person does in turn; each does all of them once at least, however soon it ends."""
 THINK_S = 0.02
 """Pause between an answer and the next request of the same person."""
 PATIENCE_S = 30.0
@@ -58,10 +61,10 @@ def hire(settings: Settings) -> str:
 class People:
     """Some people at one center, working side by side until ``stop``."""
 
-    def __init__(self, settings: Settings, password: str, count: int = PEOPLE) -> None:
+    def __init__(self, settings: Settings, password: str, number: int = PEOPLE) -> None:
         self._ended = threading.Event()
         self._failures: list[BaseException] = []
-        self._persons = [_Person(settings, password, seed) for seed in range(count)]
+        self._persons = [_Person(settings, password, seed) for seed in range(number)]
         self._threads = [threading.Thread(target=self._work, args=(person,)) for person in self._persons]
 
     def start(self) -> None:
@@ -85,7 +88,9 @@ class People:
 
     def _work(self, person: "_Person") -> None:
         try:
-            while not self._ended.is_set():
+            for asked in count():
+                if self._ended.is_set() and asked >= ROUND:
+                    return
                 person.ask()
                 self._ended.wait(THINK_S)
         except (httpx2.HTTPError, AssertionError) as failure:

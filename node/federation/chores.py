@@ -50,7 +50,7 @@ def tell_days(center: "Center") -> int:
     with center.database.read() as session:
         if session.scalar(select(DayCounterRow.day).where(DayCounterRow.told.is_(False)).limit(1)) is None:
             return 0
-    with unit_of(center) as unit:
+    with unit_of(center, behind_people=True) as unit:
         return send_days(unit)
 
 

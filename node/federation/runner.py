@@ -19,7 +19,7 @@ from node.federation.link_runner import LinkRunner
 from node.federation.transport import Transport, TransportDown
 from node.rehoming import work
 from node.status.reporting import Reporter
-from protocol.errors import RemoteError
+from protocol.errors import BadFrame, RemoteError
 from protocol.link import State
 from protocol.wire import StatusFrame, read_frame, unpack_status, verify_frame
 
@@ -40,6 +40,8 @@ PROBE_S = 30.0
 """How often the wire is asked for a round trip; one that does not answer is rebuilt."""
 PROBE_PATIENCE_S = 10.0
 PROCESS_BYTES = 8
+SNAPSHOTS_MAX = 50
+"""Snapshots of children that are kept in one transaction: 170 villages send one a second each."""
 THREADS = 3
 """Database threads of the links: one applies, one loads, one records."""
 
@@ -165,19 +167,26 @@ class Federation:
     async def _snapshot_loop(self) -> None:
         """Store children's counters; apart from the frames, which never wait for them."""
         while True:
-            peer, data = await self._snapshots.get()
+            came = [await self._snapshots.get()]
+            while not self._snapshots.empty() and len(came) < SNAPSHOTS_MAX:
+                came.append(self._snapshots.get_nowait())
+            documents = [(peer, document) for peer, data in came if (document := self._status_frame(peer, data))]
             try:
-                await self._status_frame(peer, data)
-            except (RemoteError, DatabaseUnavailable) as error:
-                log.warning("snapshot.refused", peer=peer, reason=str(error))
+                await self._in_thread(partial(self.reporter.receive_all, documents))
+            except DatabaseUnavailable as error:
+                log.warning("snapshots.not_kept", reason=str(error))
 
-    async def _status_frame(self, peer: str, data: bytes) -> None:
-        frame = read_frame(data)
-        if not isinstance(frame.header, StatusFrame) or frame.header.sender != peer:
-            raise RemoteError(f"no status frame of {peer}")
-        verify_frame(frame, self.center.directory.known.keys_of(peer))
-        document = unpack_status(frame.payload)
-        await self._in_thread(lambda: self.reporter.receive(peer, document))
+    def _status_frame(self, peer: str, data: bytes) -> bytes | None:
+        """The document of a status frame; None for a frame that is refused."""
+        try:
+            frame = read_frame(data)
+            if not isinstance(frame.header, StatusFrame) or frame.header.sender != peer:
+                raise BadFrame(f"no status frame of {peer}")
+            verify_frame(frame, self.center.directory.known.keys_of(peer))
+            return unpack_status(frame.payload)
+        except RemoteError as error:
+            log.warning("snapshot.refused", peer=peer, reason=str(error))
+            return None
 
     # --- loops -------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -34,8 +34,8 @@ from node.federation import lanes
 from node.federation.tables import LinkRow
 from node.status.descendants import store_rows
 from node.status.tables import CounterRow
-from node.unit import unit_of
-from protocol.errors import BadRecord
+from node.unit import Unit, unit_of
+from protocol.errors import BadRecord, RemoteError
 from protocol.records import flaws
 from protocol.status import GAUGE, Row, Snapshot
 
@@ -174,22 +174,32 @@ class Reporter:
             RemoteError: it does not parse, or has a row of somebody who is not below the child; nothing is kept.
             DatabaseUnavailable: nothing is kept.
         """
-        try:
-            snapshot = Snapshot.model_validate_json(document)
-        except ValidationError as error:
-            raise BadRecord(f"snapshot of {peer}: {flaws(error)}") from error
-        with unit_of(self._center) as unit:
-            known = [row for row in snapshot.rows if row.code in unit.tree.claims]
-            offset = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0
-            if abs(offset) > CLOCK_TOLERANCE and any(
-                row.code == peer and abs((row.as_of - unit.now).total_seconds() - offset) <= CLOCK_TOLERANCE
-                for row in known
-            ):
-                known = [_set_right(row, offset) for row in known]
-            changed = set(store_rows(unit, peer, known))
-            strangers = [row for row in snapshot.rows if row.code not in unit.tree.claims]
-        self._keep_strangers(peer, strangers)
-        self._note(row for row in known if row.code in changed)
+        snapshot = _read_snapshot(peer, document)
+        with unit_of(self._center, behind_people=True) as unit:
+            kept = _keep_known(unit, peer, snapshot)
+        self._remember(kept)
+
+    def receive_all(self, came: Sequence[tuple[str, bytes]]) -> None:
+        """Keep the rows of many children's snapshots in one transaction; what is refused is logged.
+
+        Raises:
+            DatabaseUnavailable: nothing is kept.
+        """
+        all_kept = []
+        with unit_of(self._center, behind_people=True) as unit:
+            for peer, document in came:
+                try:
+                    snapshot = _read_snapshot(peer, document)
+                    with unit.attempt():
+                        all_kept.append(_keep_known(unit, peer, snapshot))
+                except RemoteError as error:
+                    log.warning("snapshot.refused", peer=peer, reason=str(error))
+        for kept in all_kept:
+            self._remember(kept)
+
+    def _remember(self, kept: "_Kept") -> None:
+        self._keep_strangers(kept.peer, kept.strangers)
+        self._note(kept.changed)
 
     def _keep_strangers(self, peer: str, rows: Sequence[Row]) -> None:
         with self._lock:
@@ -311,3 +321,31 @@ def _documents(rows: Sequence[Row]) -> Iterator[bytes]:
 
 def _document(rows: list[str]) -> bytes:
     return ('{"rows":[' + ",".join(rows) + "]}").encode()
+
+
+class _Kept(NamedTuple):
+    """What became of a snapshot: rows that changed ours, and rows of centers that we do not know yet."""
+
+    peer: str
+    changed: Sequence[Row]
+    strangers: Sequence[Row]
+
+
+def _read_snapshot(peer: str, document: bytes) -> Snapshot:
+    try:
+        return Snapshot.model_validate_json(document)
+    except ValidationError as error:
+        raise BadRecord(f"snapshot of {peer}: {flaws(error)}") from error
+
+
+def _keep_known(unit: Unit, peer: str, snapshot: Snapshot) -> _Kept:
+    """Store the rows of centers that we know."""
+    known = [row for row in snapshot.rows if row.code in unit.tree.claims]
+    offset = unit.session.scalar(select(LinkRow.clock_offset).where(LinkRow.peer == peer)) or 0.0
+    if abs(offset) > CLOCK_TOLERANCE and any(
+        row.code == peer and abs((row.as_of - unit.now).total_seconds() - offset) <= CLOCK_TOLERANCE for row in known
+    ):
+        known = [_set_right(row, offset) for row in known]
+    changed = set(store_rows(unit, peer, known))
+    strangers = [row for row in snapshot.rows if row.code not in unit.tree.claims]
+    return _Kept(peer, [row for row in known if row.code in changed], strangers)

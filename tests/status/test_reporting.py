@@ -381,6 +381,15 @@ def test_any_bytes_raise_nothing_else(town: Teller, rubbish: bytes) -> None:
         town.reporter.receive(VILLAGE, rubbish)
 
 
+def test_of_many_snapshots_at_once_only_the_wrong_ones_are_refused(town: Teller) -> None:
+    good = document(a_row(town.center, VILLAGE, registered=1))
+    whose = document(a_row(town.center, NEXT_VILLAGE, registered=1), a_row(town.center, COUNTY, registered=9))
+    town.reporter.receive_all([(NEXT_VILLAGE, whose), (NEXT_VILLAGE, b"{"), (VILLAGE, good)])
+    assert known(town.center)[VILLAGE]["registered"] == 1
+    assert known(town.center).get(NEXT_VILLAGE, {}) == {}
+    assert set(town.after()) == {TOWN, VILLAGE}
+
+
 @pytest.mark.parametrize(("ahead", "shown"), [(3600.0, 3600.0), (-86400.0, -86400.0), (5.0, 0.0), (None, 0.0)])
 def test_a_childs_wrong_clock_is_put_right(town: Teller, clock: HeldClock, ahead: float | None, shown: float) -> None:
     with town.center.database.write() as session:

@@ -1,0 +1,56 @@
+"""``liandong bench``: every measurement runs to its end through the command line, and the link is not slow."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from tests.served import liandong
+
+pytestmark = pytest.mark.slow
+
+WITHIN = 240.0
+"""Seconds for one measurement; the longest takes fifteen on two idle cores."""
+
+RATIO_FLOOR = 0.2
+"""Messages over the link for one through JetStream in the same run. Two idle cores measured 0.5 to 0.6 with 20,000
+messages. A run as short as this one pays for the start of a process, and one beside other tests, on the same two cores,
+has shown half of that: lower than this it is a fault, not the weather."""
+
+
+def bench(*arguments: str) -> Mapping[str, float]:
+    """Run a measurement; its figures."""
+    run = liandong("bench", *arguments, "--json", within=WITHIN)
+    assert run.returncode == 0, run.stderr
+    figures: Mapping[str, float] = json.loads(run.stdout)
+    return figures
+
+
+def test_the_link_moves_a_backlog_not_much_slower_than_jetstream_does() -> None:
+    figures = bench("link", "--messages", "1500")
+    assert figures["messages"] == 1500
+    assert figures["cases"] == 150
+    assert 500 < figures["entry_bytes"] < 700, "real entries"
+    assert figures["wire_bytes_per_message"] < figures["entry_bytes"], "compressed"
+    assert figures["ratio"] >= RATIO_FLOOR, figures
+
+
+def test_people_work_while_a_backlog_drains() -> None:
+    figures = bench("backlog", "--messages", "100", "--idle", "1")
+    assert figures["township_requests"] > 0
+    assert figures["village_requests"] > 0
+    assert 0 < figures["drained_after_s"] <= figures["bulk_drained_after_s"], "cases go before bulk"
+
+
+def test_villages_that_come_back_together_are_all_linked_and_drained() -> None:
+    figures = bench("reconnect", "--villages", "5", "--matters", "2", "--idle", "1")
+    assert figures["villages"] == 5
+    assert figures["messages_up"] == 5 * 2 * 2
+    assert 0 < figures["linked_after_s"] <= figures["drained_after_s"] < 60
+
+
+def test_an_escalation_is_timed_beside_a_bare_round_trip_and_a_bare_commit() -> None:
+    figures = bench("latency", "--escalations", "2", "--idle", "1")
+    assert figures["escalations"] == 2
+    assert figures["nats_rtt_ms_median"] < figures["escalation_ms_median"]
+    assert figures["village_idle_rss_mb"] < 150
