@@ -30,8 +30,8 @@ demo: setup ## Run a federation with a dozen matters on this machine until Ctrl-
 	@exec $(BIN)/liandong demo --cases $(DEMO_CASES) $(ARGS)
 
 .PHONY: test
-test: setup ## Run the tests; PYTEST_ARGS="-n 2 -k custody ..."
-	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## Run the tests, two files at a time; PYTEST_ARGS="-n 0 -k custody ..."
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 SEEDS ?= 100
 FIRST ?= 1
