@@ -56,6 +56,8 @@ class Faults:
         self._world.trace.note("", "faults", " ".join(self._kinds))
         if "versions" in self._kinds:
             self._mixed_versions()
+        for kind in sorted(always):
+            self._later((0.1 * length, 0.6 * length), lambda kind=kind: self._strike_with(kind))  # type: ignore[misc]
         if self._kinds:
             self._next()
 
@@ -66,7 +68,9 @@ class Faults:
 
     def _strike(self) -> None:
         self._next()
-        kind = self._random.choice(self._kinds)
+        self._strike_with(self._random.choice(self._kinds))
+
+    def _strike_with(self, kind: str) -> None:
         self.struck[kind] = self.struck.get(kind, 0) + 1
         if kind in WEATHER:
             self._weather(kind)
