@@ -38,13 +38,13 @@ def step(work: Work, by: timedelta) -> None:
     """Step the village's clock while it runs; its cases move as before, and both sides see the offset."""
     village, township = work.here[VILLAGE], work.here[TOWNSHIP]
     began = time.monotonic()
-    village.clock.write_text(str(by.total_seconds()), encoding="ascii")
+    village.set_clock(by.total_seconds())
     first, second = work.escalated(), work.escalated()
     work.arrives(first, since=began)
     work.arrives(second, since=time.monotonic())
     for center, peer, offset in ((township, VILLAGE, by), (village, TOWNSHIP, -by)):
         shows(center, peer, offset)
-    village.clock.write_text("0", encoding="ascii")
+    village.set_clock(0)
     for center, peer in ((township, VILLAGE), (village, TOWNSHIP)):
         shows(center, peer, timedelta(0))
 

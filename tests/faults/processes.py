@@ -94,6 +94,12 @@ class Served:
         write_settings(self.settings)
         return self.settings.data_dir / LOG
 
+    def set_clock(self, seconds: float) -> None:
+        """Set its clock so far from this machine's, as a whole: it may look at any time."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(str(seconds), encoding="ascii")
+        new.replace(self.clock)
+
     @property
     def broker_pid(self) -> int | None:
         """Its nats-server, if that runs."""
@@ -248,9 +254,8 @@ def county(
             else:
                 settings = _join(here[parent].settings, place, code, port, broker, url, parent_url)
             _add_user(settings)
-            clock = directory / f"{code}.clock"
-            clock.write_text("0", encoding="ascii")
-            here.members[code] = Served(settings, parent, clock, nest)
+            here.members[code] = Served(settings, parent, directory / f"{code}.clock", nest)
+            here[code].set_clock(0)
         yield here
     finally:
         for one in here:
