@@ -23,8 +23,9 @@ from typing import IO, Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from node import migrations
+from node.backup_key import BACKUP_KEY_FILE
 from node.center import Center
-from node.dump import BadDump, Reader, Sums, snapshot, write_dump
+from node.dump import BadDump, Only, Reader, Sums, snapshot, write_dump
 from node.federation.private_file import write_private
 from node.i18n import N_
 from node.identity import KEYS_FILE, load_keys
@@ -43,7 +44,7 @@ KEPT = (
     "link.seed",
     CHAIN_FILE,
     "parent-ca.pem",
-    "backup.key",
+    BACKUP_KEY_FILE,
     "broker/hub.seed",
     "broker/ca.pem",
     "broker/ca.key",
@@ -103,7 +104,7 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
         raise BackupTrouble(N_("{file} can't be written: {reason}"), file=str(file), reason=os.strerror(errno.ENOENT))
     unfinished = file.with_name(f".{file.name}.new")
     try:
-        manifest = _write(center, settings, unfinished)
+        manifest = pack_backup(center, settings.data_dir, unfinished)
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
             unpack(unfinished, Path(folder))
         unfinished.replace(file)
@@ -117,15 +118,23 @@ def write_backup(center: Center, settings: Settings, file: Path) -> Manifest:
     return manifest
 
 
-def _write(center: Center, settings: Settings, file: Path) -> Manifest:
-    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as folder:
+def pack_backup(center: Center, data_dir: Path, file: Path, only: Only | None = None) -> Manifest:
+    """Write a backup, not verified yet.
+
+    Args:
+        center: the center.
+        data_dir: where its files lie.
+        file: the backup.
+        only: conditions on the rows of some tables, where not all are wanted.
+    """
+    with tempfile.TemporaryDirectory(dir=data_dir, prefix=".backup-") as folder:
         dump = Path(folder) / DUMP
         write_private(dump, b"")
         with dump.open("wb") as out, center.database.read() as session:
             snapshot(session)
             made_at = center.clock.now()
-            tables = write_dump(session, migrations.all_tables().metadata, out)
-        contents = {name: settings.data_dir / name for name in KEPT if (settings.data_dir / name).exists()}
+            tables = write_dump(session, migrations.all_tables().metadata, out, only)
+        contents = {name: data_dir / name for name in KEPT if (data_dir / name).exists()}
         contents[DUMP] = dump
         manifest = Manifest(
             code=center.code,
@@ -197,11 +206,13 @@ def _extract(file: Path, directory: Path) -> Manifest:
             write_private(target, b"")
             with target.open("wb") as out:
                 shutil.copyfileobj(_content(tar, member), out)
-        end = tar.offset
+        gaps = [(one.offset_data + one.size, -one.size % tarfile.BLOCKSIZE) for one in tar.getmembers()]
+        gaps.append((tar.offset, -1))
     with file.open("rb") as raw:
-        raw.seek(end)
-        if raw.read().strip(b"\0"):
-            raise tarfile.ReadError("something stands behind the end")
+        for start, length in gaps:
+            raw.seek(start)
+            if raw.read(length).strip(b"\0"):
+                raise tarfile.ReadError("something stands where nothing was written")
     return manifest
 
 
@@ -238,7 +249,7 @@ def _check_identity(file: Path, directory: Path, manifest: Manifest) -> None:
 def _pack(file: Path, manifest: Manifest, contents: dict[str, Path]) -> None:
     write_private(file, b"")
     with file.open("wb") as raw:
-        with tarfile.open(fileobj=raw, mode="w") as tar:
+        with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             text = manifest.model_dump_json(indent=1).encode()
             head = tarfile.TarInfo(MANIFEST)
             head.size, head.mode, head.mtime = len(text), 0o600, int(manifest.made_at.timestamp())
@@ -248,7 +259,7 @@ def _pack(file: Path, manifest: Manifest, contents: dict[str, Path]) -> None:
                     info = tar.gettarinfo(arcname=name, fileobj=content)
                     info.uid = info.gid = 0
                     info.uname = info.gname = ""
-                    info.mode = 0o600
+                    info.mode, info.mtime = 0o600, head.mtime
                     tar.addfile(info, content)
         raw.flush()
         os.fsync(raw.fileno())

@@ -42,6 +42,7 @@ class Center:
         federation: its links, once the service runs.
         reach: what its settings say of its wires; None only where nothing was opened from a directory.
         data_dir: where everything of this center lies; None only in tests that need no files.
+        backup_to_parent: whether a sealed backup goes to the parent every night, if there is a key for it.
         random_bytes: source of randomness; seeded in simulations.
         pulse: tells pages what a commit has changed.
     """
@@ -54,6 +55,7 @@ class Center:
     hasher: PasswordHasher
     root_key: str
     data_dir: Path | None = None
+    backup_to_parent: bool = True
     metrics: Metrics = field(default_factory=Metrics)
     courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)

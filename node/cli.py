@@ -124,6 +124,11 @@ BrokerNames = Annotated[
 ]
 BrokerUrl = Annotated[str | None, typer.Option(help=_(N_("URL of a NATS server that others run, instead of our own.")))]
 
+BackupKey = Annotated[
+    str | None,
+    typer.Option(help=_(N_("The printed backup key: the newest backup is fetched from the parent and taken in."))),
+]
+
 HERE = Path()
 
 
@@ -235,11 +240,21 @@ def join(
     broker_port: BrokerPort = None,
     broker_names: BrokerNames = None,
     broker_url: BrokerUrl = None,
+    backup_key: BackupKey = None,
 ) -> None:
     from node.commands.federating import broker_options, run_join
 
     broker = broker_options(directory, host=broker_host, port=broker_port, names=broker_names or [], url=broker_url)
-    run_join(file, directory, host=host, port=port, database_url=database_url, broker=broker, parent_url=parent_url)
+    run_join(
+        file,
+        directory,
+        host=host,
+        port=port,
+        database_url=database_url,
+        broker=broker,
+        parent_url=parent_url,
+        backup_key=backup_key,
+    )
 
 
 @app.command(help=_(N_("Run the center until it is told to stop (Ctrl-C, SIGTERM).")))
@@ -271,17 +286,25 @@ def demo(
 
 @app.command(help=_(N_("Write a verified backup of this center, while it runs.")))
 def backup(
-    file: Annotated[Path, typer.Argument(help=_(N_("The backup's file; it must not exist.")))],
+    file: Annotated[Path | None, typer.Argument(help=_(N_("The backup's file; it must not exist.")))] = None,
     directory: Directory = HERE,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help=_(N_("Draw a new key for the nightly backups to the parent.")))
+    ] = False,
 ) -> None:
-    from node.commands.saving import run_backup
+    from node.commands.saving import run_backup, run_new_key
 
-    run_backup(directory, file)
+    if new_key:
+        run_new_key(directory)
+    if file is not None:
+        run_backup(directory, file)
+    elif not new_key:
+        raise typer.BadParameter(_(N_("Name the backup's file.")))
 
 
 @app.command(help=_(N_("Put a center back from a backup, into an empty directory or in its place.")))
 def restore(
-    file: Annotated[Path, typer.Argument(help=_(N_("The backup's file.")))],
+    file: Annotated[Path | None, typer.Argument(help=_(N_("The backup's file.")))] = None,
     directory: Directory = HERE,
     in_place: Annotated[
         bool, typer.Option("--in-place", help=_(N_("Move what is there aside; the center must not run.")))
@@ -293,10 +316,19 @@ def restore(
     check: Annotated[
         bool, typer.Option("--check", help=_(N_("Only verify the file; nothing is restored or changed.")))
     ] = False,
+    from_parent: Annotated[
+        bool,
+        typer.Option("--from-parent", help=_(N_("Fetch the newest backup from the parent and take it in."))),
+    ] = False,
+    backup_key: BackupKey = None,
 ) -> None:
-    from node.commands.saving import run_check, run_restore
+    from node.commands.saving import run_check, run_restore, run_take_back
 
-    if check:
+    if from_parent:
+        run_take_back(directory, backup_key or typer.prompt(_(N_("Backup key"))))
+    elif file is None:
+        raise typer.BadParameter(_(N_("Name the backup's file.")))
+    elif check:
         run_check(file)
     else:
         run_restore(file, directory, in_place=in_place, database_url=database_url)

@@ -16,7 +16,7 @@ import binascii
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     Double,
@@ -112,17 +113,20 @@ class Summing:
         return Sum(rows=self.rows, digest=f"{self._total % 2**256:064x}")
 
 
+Only = Mapping[str, ColumnElement[bool]]
+
 Sums = dict[str, Sum]
 """The sums of all tables by name."""
 
 
-def write_dump(session: Session, metadata: MetaData, out: BinaryIO) -> Sums:
-    """Write all rows of these tables.
+def write_dump(session: Session, metadata: MetaData, out: BinaryIO, only: Only | None = None) -> Sums:
+    """Write all rows of these tables, each in the order of its key.
 
     Args:
         session: a transaction that sees one instant (``snapshot``).
         metadata: the tables.
         out: a binary file.
+        only: conditions on the rows of some tables, by name.
     """
     sums: Sums = {}
     with zstandard.ZstdCompressor(level=LEVEL).stream_writer(out, closefd=False) as packed:
@@ -130,7 +134,7 @@ def write_dump(session: Session, metadata: MetaData, out: BinaryIO) -> Sums:
             columns = [(column.name, kind_of(column)) for column in table.columns]
             packed.write(_Head(table=table.name, columns=columns).model_dump_json().encode() + b"\n")
             summing = Summing()
-            for line in lines_of(session, table):
+            for line in lines_of(session, table, (only or {}).get(table.name)):
                 summing.add(line)
                 packed.write(line)
                 packed.write(b"\n")
@@ -154,10 +158,13 @@ def snapshot(session: Session) -> None:
     # A transaction of SQLite sees one instant anyway.
 
 
-def lines_of(session: Session, table: Table) -> Iterator[bytes]:
+def lines_of(session: Session, table: Table, only: ColumnElement[bool] | None = None) -> Iterator[bytes]:
     """The rows of a table, one a line."""
+    rows_wanted = select(table).order_by(*table.primary_key.columns)
+    if only is not None:
+        rows_wanted = rows_wanted.where(only)
     writers = [_WRITERS.get(kind_of(column)) for column in table.columns]
-    rows = session.connection().execute(select(table), execution_options={"yield_per": ROWS_AT_ONCE})
+    rows = session.connection().execute(rows_wanted, execution_options={"yield_per": ROWS_AT_ONCE})
     for row in rows:
         values = [
             value if writer is None or value is None else writer(value)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from node import brokers
-from node.cases.recovery import begin
+from node.backup_key import keep_public_half
+from node.cases.recovery import begin, keep_numbers
 from node.clock import Clock, SystemClock
 from node.divisions import divisions
 from node.federation.private_file import write_private
@@ -34,6 +35,7 @@ from node.settings import (
 from node.trouble import EnrolmentRefused
 from protocol.centers import NAME_MAX, Claims, issue
 from protocol.codes import CODE_PATTERN
+from protocol.keys import SealingKey
 
 PARENT_CA_FILE = "parent-ca.pem"
 
@@ -106,6 +108,8 @@ def join(
     database_url: str | None = None,
     broker: Broker | None = None,
     parent_url: str | None = None,
+    backup_key: SealingKey | None = None,
+    recover: bool = True,
     language: Language = DEFAULT,
     environment: bool = True,
 ) -> Settings:
@@ -119,6 +123,9 @@ def join(
         database_url: another database than a file in the directory.
         broker: of its own children; none without it.
         parent_url: where the parent's broker is, if not where the join file says.
+        backup_key: to what the nightly backups are sealed; none are made without it.
+        recover: whether a center that was there before asks at once for what others hold of its cases; a backup that
+            is to be taken in first does so itself.
         language: of the comments in the settings.
         environment: whether variables ``LIANDONG_*`` count.
 
@@ -140,17 +147,21 @@ def join(
         save_keys(directory, join_file.keys)
         save_chain(directory, join_file.chain)
         effective = _open_first(settings, language, environment=environment)
+        if backup_key is not None:
+            keep_public_half(directory, backup_key)
         if join_file.chain[0].parse().version > 1:
-            _begin_recovery(effective, join_file)
+            _was_there_before(effective, join_file, recover=recover)
         return effective
 
 
-def _begin_recovery(settings: Settings, join_file: JoinFile) -> None:
-    """This center was there before: what others hold of its cases will come back."""
+def _was_there_before(settings: Settings, join_file: JoinFile, *, recover: bool) -> None:
+    """No number is given twice; and what others hold of our cases will come back, after a backup where there is one."""
     center = open_center(settings)
     try:
         with center.database.write() as session:
-            begin(session, center.code, center.clock.now(), join_file.numbers)
+            keep_numbers(session, join_file.numbers)
+            if recover:
+                begin(session, center.code, center.clock.now(), {})
     finally:
         center.database.dispose()
 

@@ -1,5 +1,6 @@
 """The center itself and its links, over HTTP. Mounted under ``/api/v1``."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -10,10 +11,11 @@ from sqlalchemy.orm import Session
 from node.accounts.authorise import require
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.cases import recovery
 from node.cases.api import Here
 from node.center import Center
-from node.federation import inbox, lanes
-from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, ParkedRow
+from node.federation import inbox, lanes, nightly
+from node.federation.tables import InboxRow, KeptBackupRow, LaneRow, LinkRow, OutboxRow, ParkedRow
 from node.i18n import N_
 from node.problems import Problem
 from protocol.codes import CenterCode
@@ -50,7 +52,8 @@ class LinkOut(BaseModel):
     """A link to a neighbour.
 
     ``sent``, ``acked``, ``applied`` count messages of both lanes: offered by us, held by the peer's database, held
-    by ours.
+    by ours. ``backup_at`` tells when the newest sealed backup was made that we keep for this child, or that the parent
+    has of us; ``lost`` which numbers a child lost with its database.
     """
 
     peer: str
@@ -71,6 +74,8 @@ class LinkOut(BaseModel):
     parked: int
     last_hello_at: Instant | None
     clock_offset: float | None
+    backup_at: Instant | None
+    lost: dict[str, str]
     lanes: dict[str, dict[str, int]]
 
 
@@ -239,5 +244,17 @@ def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
         parked=parked,
         last_hello_at=row.last_hello_at,
         clock_offset=row.clock_offset,
+        backup_at=_backup_at(session, row),
+        lost=recovery.lost_numbers(session, row.peer if row.direction == "down" else here.code),
         lanes=numbers,
     )
+
+
+def _backup_at(session: Session, row: LinkRow) -> datetime | None:
+    """When the newest backup was made that is where it should be."""
+    if row.direction == "up":
+        return nightly.newest_at_parent(session)
+    kept = select(func.max(KeptBackupRow.made_at)).where(
+        KeptBackupRow.center == row.peer, KeptBackupRow.complete_at.is_not(None)
+    )
+    return session.scalar(kept)

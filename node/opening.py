@@ -92,6 +92,7 @@ def open_center(
         root_key=settings.root_key,
         data_dir=settings.data_dir,
         reach=Reach(settings),
+        backup_to_parent=settings.backup.to_parent,
     )
     center.read_policy()
     return center

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, false, func, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -195,9 +195,21 @@ def _load(session: Session, dump: Path, manifest: Manifest) -> None:
     with dump.open("rb") as source:
         for table in load_dump(session, source):
             found[table.name] = table_sum(session, table)
+    _go_on_counting(session)
     if found != manifest.tables:
         wrong = sorted(name for name in manifest.tables if found.get(name) != manifest.tables[name])
         raise BackupTrouble(N_("The database does not hold what was saved: {names}."), names=wrong)
+
+
+def _go_on_counting(session: Session) -> None:
+    """PostgreSQL counts apart from the table; the next number comes behind those that were stored."""
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    for table in migrations.all_tables().metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is not None:
+            last = select(func.coalesce(func.max(column), 0) + 1).scalar_subquery()
+            session.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), last, false())))
 
 
 def _move_in(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic import field_validator as validated
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -55,6 +55,17 @@ BROKER_DIRECTORY = "broker"
 PUBLIC_KEY_BYTES = 32
 
 
+class Backup(BaseModel):
+    """The nightly backup."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to_parent: bool = Field(
+        default=True,
+        description=N_("Whether a sealed backup goes to the parent every night; the parent can't read it."),
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one center; paths are relative to ``data_dir`` and come out absolute.
 
@@ -91,6 +102,7 @@ class Settings(BaseSettings):
     log_file: Path | None = Field(
         default=None, description=N_("File of the log; standard output without it. Rotated at 10 MB, three are kept.")
     )
+    backup: Backup = Field(default=Backup(), description=N_("The nightly backup."))
     broker: Broker = Field(default=NoBroker(), description=N_("The broker through which our children reach us."))
 
     @validated("data_dir")
@@ -231,6 +243,8 @@ def write_settings(settings: Settings, language: Language = DEFAULT) -> None:
     """Write ``center.toml``, with a comment for every setting; what has its default value stands there as a comment."""
     lines = [translate(language, N_("# Settings of a Liandong center. Restart the center after a change.")), ""]
     lines += _table(settings, settings.data_dir, language)
+    lines += [_comment(Settings.model_fields["backup"], language), "[backup]"]
+    lines += _table(settings.backup, settings.data_dir, language)
     mode = settings.broker.mode
     lines += [_comment(Settings.model_fields["broker"], language), "[broker]"]
     lines += [_comment(NoBroker.model_fields["mode"], language), f"mode = {_toml(mode)}", ""]
@@ -243,7 +257,7 @@ def _table(model: BaseModel, data_dir: Path, language: Language) -> Iterator[str
     """The fields of one table; what was not given stands there as a comment with its default."""
     values = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
-        if name in {"data_dir", "broker", "mode"}:
+        if name in {"data_dir", "backup", "broker", "mode"}:
             continue
         yield _comment(field, language)
         if name in model.model_fields_set and values[name] is not None:

@@ -23,7 +23,7 @@ from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
 from protocol.errors import BadRecord, LocalError
 from protocol.keys import SealingKey, SigningKey, from_text, seal, to_text, verify
 from protocol.policy_order import PolicyOrder
-from protocol.records import NO_NUL, Count, Frozen, Instant, Number, Record, Token, flaws
+from protocol.records import BODY_MAX_BYTES, NO_NUL, Count, Frozen, Instant, Number, Record, Token, flaws
 from protocol.status import DayRow
 
 CONTEXT = b"liandong message 1"
@@ -43,6 +43,8 @@ CERTIFICATES_MAX = 40
 """Certificates of one message."""
 POLICIES_MAX = 16
 """Policies of one message: one of each center up to the root, which is at most eight levels away."""
+BACKUP_PARTS_MAX = 3000
+"""Pieces of one backup: 66 MB, the quota of a center at its parent."""
 YEARS_MAX = 10
 """Years of which a center tells what it lost: more than a center keeps open cases of."""
 
@@ -77,6 +79,9 @@ class Type(StrEnum):
     LOST = "cn.liandong.center.lost.v1"
     TOLD = "cn.liandong.center.told.v1"
     RECOVERED = "cn.liandong.center.recovered.v1"
+    BACKUP_PART = "cn.liandong.backup.part.v1"
+    BACKUP_WANTED = "cn.liandong.backup.wanted.v1"
+    BACKUP_OFFERED = "cn.liandong.backup.offered.v1"
     DAYS = "cn.liandong.status.days.v1"
     RECEIPT = "cn.liandong.receipt.v1"
     UNDELIVERABLE = "cn.liandong.undeliverable.v1"
@@ -270,6 +275,30 @@ class Recovered(Frozen):
     lost: Annotated[dict[int, NumberRanges], Field(max_length=YEARS_MAX)] = Field(default_factory=dict)
 
 
+class BackupPart(Frozen):
+    """A piece of a center's sealed backup: to its parent, which keeps it, or back to the center."""
+
+    backup: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    made_at: Instant
+    part: Annotated[int, Field(ge=1, le=BACKUP_PARTS_MAX)]
+    parts: Annotated[int, Field(ge=1, le=BACKUP_PARTS_MAX)]
+    data: Annotated[str, Field(max_length=BODY_MAX_BYTES)]
+
+
+class BackupWanted(Frozen):
+    """Give us back the newest backup that you keep of us."""
+
+    incarnation: Token
+
+
+class BackupOffered(Frozen):
+    """What we keep of you; its pieces follow. Without ``backup`` we keep nothing."""
+
+    backup: Token | None = None
+    made_at: Instant | None = None
+    parts: Count = 0
+
+
 class Days(Frozen):
     """Daily rows of counters, newest state of each."""
 
@@ -318,6 +347,9 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.LOST: Lost,
     Type.TOLD: Told,
     Type.RECOVERED: Recovered,
+    Type.BACKUP_PART: BackupPart,
+    Type.BACKUP_WANTED: BackupWanted,
+    Type.BACKUP_OFFERED: BackupOffered,
     Type.DAYS: Days,
     Type.RECEIPT: Receipt,
     Type.UNDELIVERABLE: Undeliverable,
@@ -325,7 +357,7 @@ PAYLOADS: dict[str, type[Frozen]] = {
 }
 """The payload of each type that is not sealed."""
 
-BULK_TYPES = frozenset({Type.DAYS})
+BULK_TYPES = frozenset({Type.DAYS, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED})
 """Types that travel on the bulk lane."""
 
 

@@ -264,7 +264,9 @@ class Fed:
         else:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
 
-    async def lose(self, code: str, directory: Path, database_url: str | None = None) -> Member:
+    async def lose(
+        self, code: str, directory: Path, database_url: str | None = None, *, recover: bool = True
+    ) -> Member:
         """Lose a center with all that was on its machine, and let it join anew in another directory, not yet running.
 
         As ``liandong enroll CODE --again`` at its parent and ``liandong join FILE`` there do.
@@ -279,7 +281,9 @@ class Fed:
         join_file = await asyncio.to_thread(enroll, parent.center, parent.settings, code, again=True)
         if parent.memory is None:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
-        settings = await asyncio.to_thread(join, join_file, directory, database_url=database_url, environment=False)
+        settings = await asyncio.to_thread(
+            join, join_file, directory, database_url=database_url, recover=recover, environment=False
+        )
         center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
         self.members[code] = Member(center, settings, parent, family=self.members)
         return self.members[code]

@@ -58,8 +58,17 @@ def begin(session: Session, me: str, now: datetime, numbers: Mapping[int, int]) 
         numbers: the last running number of each year that our parent knows of; new ones go on behind them.
     """
     session.add(RecoveryRow(center=me, asked_at=now))
+    keep_numbers(session, numbers)
+
+
+def keep_numbers(session: Session, numbers: Mapping[int, int]) -> None:
+    """Go on behind these numbers."""
     for year, last in numbers.items():
-        session.add(NumberRow(year=year, last=last))
+        row = session.get(NumberRow, year)
+        if row is None:
+            session.add(NumberRow(year=year, last=last))
+        else:
+            row.last = max(row.last, last)
 
 
 def go_on(center: "Center") -> bool:
@@ -68,6 +77,7 @@ def go_on(center: "Center") -> bool:
         own = session.get(RecoveryRow, center.code)
         if own is None or own.told_at is not None:
             return False
+        center.directory.refresh(session)  # another process may have heard of centers that have to be asked
     with unit_of(center) as unit:
         ask(unit)
     return True
@@ -211,6 +221,12 @@ def on_recovered(unit: Unit, message: Message, payload: Recovered) -> None:
         raise BadRecord(f"{message.sender} is no child of ours")
     _keep(unit, message.sender, payload)
     forget_days(unit, message.sender, payload.incarnation)
+
+
+def lost_numbers(session: Session, center: str) -> dict[str, str]:
+    """Running numbers of matters that a center lost with its database, by year; we know only of us and our children."""
+    row = session.get(LossRow, center)
+    return dict(json.loads(row.lost)) if row is not None else {}
 
 
 def _keep(unit: Unit, center: str, report: Recovered) -> None:

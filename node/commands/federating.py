@@ -7,7 +7,9 @@ from pathlib import Path
 import typer
 
 from node import brokers
+from node.backup_key import new_backup_key, read_backup_key
 from node.commands.opened import opened
+from node.commands.saving import take_back, tell_key
 from node.commands.terminal import language, remark, say, word
 from node.enrolment import enroll, revoke, set_aside
 from node.founding import init_root, join
@@ -61,9 +63,12 @@ def run_join(
     database_url: str | None,
     broker: Broker | None,
     parent_url: str | None,
+    backup_key: str | None,
 ) -> None:
     """Make a center of a join file, and say what comes next."""
     join_file = read_join_file(file)
+    printed = backup_key if backup_key is not None else new_backup_key()
+    key = read_backup_key(printed)
     settings = join(
         join_file,
         directory,
@@ -72,8 +77,14 @@ def run_join(
         database_url=database_url,
         broker=broker,
         parent_url=parent_url,
+        backup_key=key,
+        recover=backup_key is None,
         language=language(),
     )
+    if backup_key is None:
+        tell_key(printed)
+    else:
+        take_back(settings, key)
     say(
         N_("{name} {code} is ready in {directory}; its parent is {parent}."),
         name=join_file.name,

@@ -46,6 +46,7 @@ def show_links(directory: Path, *, as_json: bool) -> None:
             show_json([link.model_dump(mode="json") for link in links])
             return
         headers = [N_("Peer"), N_("Name"), N_("Direction"), N_("State"), N_("Backlog"), N_("Parked"), N_("Last heard")]
+        headers.append(N_("Newest backup"))
         show_table(
             headers,
             [
@@ -57,10 +58,20 @@ def show_links(directory: Path, *, as_json: bool) -> None:
                     link.backlog,
                     link.parked,
                     link.last_hello_at,
+                    link.backup_at,
                 ]
                 for link in links
             ],
         )
+        for link in links:
+            for year, numbers in link.lost.items():
+                center_name = link.name if link.direction == "down" else center.name
+                say(
+                    N_("{name} lost with its database, of {year}: {numbers}"),
+                    name=center_name,
+                    year=year,
+                    numbers=numbers,
+                )
         _tell_if_stopped(settings.data_dir)
 
 

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+import typer
+
 from node.backup import Manifest, check_backup, write_backup
+from node.backup_key import keep_public_half, new_backup_key, read_backup_key
 from node.clock import LOCAL_ZONE
 from node.commands.opened import opened
 from node.commands.terminal import language, remark, say
+from node.fetching import fetch_backup
 from node.i18n import N_
 from node.restoring import restore
+from node.settings import Settings, load_settings
+from protocol.keys import SealingKey
 
 
 def run_backup(directory: Path, file: Path) -> None:
@@ -21,6 +27,44 @@ def run_backup(directory: Path, file: Path) -> None:
         megabytes=_megabytes(file),
     )
     remark(N_("It holds this center's secret keys; keep it as safely as the database."))
+
+
+def run_new_key(directory: Path) -> None:
+    """Draw a new backup key; backups that were made before it need the old one."""
+    settings = load_settings(directory)
+    printed = new_backup_key()
+    keep_public_half(settings.data_dir, read_backup_key(printed))
+    tell_key(printed)
+
+
+def tell_key(printed: str) -> None:
+    """Print the backup key, once and for ever."""
+    say(N_("The backup key of this center. Write it down or print it, and keep it away from this machine:"))
+    typer.echo(f"\n  {printed}\n")
+    say(
+        N_(
+            "A sealed backup goes to the parent every night. If this machine is lost, this key alone opens it; it is "
+            "shown only now."
+        )
+    )
+
+
+def run_take_back(directory: Path, printed: str) -> None:
+    """Fetch the newest backup from the parent."""
+    take_back(load_settings(directory), read_backup_key(printed))
+
+
+def take_back(settings: Settings, key: SealingKey) -> None:
+    """Fetch the newest backup from the parent, and say how far it has come."""
+    say(N_("Fetching the newest backup from the parent."))
+
+    def progress(got: int, parts: int) -> None:
+        remark(N_("{got} of {parts} pieces"), got=got, parts=parts)
+
+    cases = fetch_backup(settings, key, progress, language())
+    say(
+        N_("The backup is taken in: {cases} cases. What others know beyond it comes when the center runs."), cases=cases
+    )
 
 
 def run_check(file: Path) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from node.cases import arrivals, log, recovery, reseed
 from node.cases.tables import CaseRow
-from node.federation import healing, inbox
+from node.federation import healing, inbox, kept_backups
 from node.federation.retention import purge_old
 from node.federation.tables import ParkedRow
 from node.rehoming import work
@@ -30,6 +30,7 @@ def run(center: "Center") -> None:
     healing.finish(center)
     tell_overdue(center)
     purge_views(center)
+    kept_backups.tidy(center)
     purge_old(center.database, center.clock)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from node import policies
 from node.cases import arrivals, recovery, reseed, undelivered
 from node.certifying import spread, store
+from node.federation import kept_backups
 from node.federation.tables import OutboxRow
 from node.rehoming import moving
 from node.status import descendants
@@ -64,6 +65,9 @@ HANDLERS: dict[str, Handler] = {
     Type.LOST: reseed.on_lost,
     Type.TOLD: recovery.on_told,
     Type.RECOVERED: recovery.on_recovered,
+    Type.BACKUP_PART: kept_backups.on_part,
+    Type.BACKUP_WANTED: kept_backups.on_wanted,
+    Type.BACKUP_OFFERED: kept_backups.on_offered,
     Type.DAYS: descendants.on_days,
     Type.RECEIPT: _on_receipt,
     Type.UNDELIVERABLE: undelivered.on_undeliverable,

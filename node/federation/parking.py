@@ -45,6 +45,9 @@ SYSTEM_TYPES = frozenset(
         Type.LOST,
         Type.TOLD,
         Type.RECOVERED,
+        Type.BACKUP_PART,
+        Type.BACKUP_WANTED,
+        Type.BACKUP_OFFERED,
         Type.DAYS,
         Type.VOID,
     }

@@ -1,15 +1,16 @@
 """What is forgotten, and when: sent messages, received frames, answers to repeated requests, expired tokens.
 
-Sent and received messages are kept 90 days, so that a neighbour whose database went back in time gets them back. They
-are purged in small transactions, oldest first; people never wait behind it. A message that a neighbour's database does
-not hold yet is never purged, however old. The last message that keeps a digest of the chain stays, so that every
-position behind it can still be compared (``lanes.digest_at``). While all neighbours contradict our clock nothing is
-forgotten: a clock that jumped ten years ahead must not take with it what a restored neighbour will ask for.
+Sent and received messages are kept 90 days (those of the bulk lane a week), so that a neighbour whose database went
+back in time gets them back. They are purged in small transactions, oldest first; people never wait behind it. A message
+that a neighbour's database does not hold yet is never purged, however old. The last message that keeps a digest of the
+chain stays, so that every position behind it can still be compared (``lanes.digest_at``). While all neighbours
+contradict our clock nothing is forgotten: a clock that jumped ten years ahead must not take with it what a restored
+neighbour will ask for.
 """
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from node import idempotency
@@ -17,9 +18,13 @@ from node.accounts.service import purge_tokens
 from node.clock import Clock
 from node.db import Database
 from node.federation.tables import LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
+from protocol.messages import Lane
 
 KEPT = timedelta(days=90)
-"""How long sent and received messages are kept."""
+"""How long sent and received messages of the case lane are kept."""
+KEPT_BULK = timedelta(days=7)
+"""The same for the bulk lane: nightly backups pass there, and only the newest is worth anything. Daily rows have tables
+of their own."""
 DOUBT = timedelta(days=1)
 """Offset of a neighbour's clock from which on one of the two is wrong."""
 BATCH = 200
@@ -35,15 +40,15 @@ def purge_old(database: Database, clock: Clock) -> int:
     with database.read() as session:
         if _is_contradicted(session):
             return 0
-    before = clock.now() - KEPT
+    now = clock.now()
     with database.write(behind_people=True) as session:
         idempotency.purge(session, clock)
         purge_tokens(session, clock)
     gone = 0
     for _ in range(BATCHES):
         with database.read() as session:
-            ends = _ends(session, before)
-            frames = _frames(session, before)
+            ends = _ends(session, now)
+            frames = _frames(session, now)
         if not ends and not frames:
             break
         gone += _purge(database, ends, frames)
@@ -73,16 +78,21 @@ def _purge(database: Database, ends: dict[tuple[str, str], int], frames: list[tu
 _FRAME = tuple_(ReceivedFrameRow.peer, ReceivedFrameRow.lane, ReceivedFrameRow.incarnation, ReceivedFrameRow.first_seq)
 
 
-def _frames(session: Session, before: datetime) -> list[tuple[str, str, str, int]]:
+def _past(lane: ColumnElement[str], at: ColumnElement[datetime], now: datetime) -> ColumnElement[bool]:
+    """Whether something of a lane is past its time."""
+    return or_(at < now - KEPT, and_(lane == Lane.BULK.value, at < now - KEPT_BULK))
+
+
+def _frames(session: Session, now: datetime) -> list[tuple[str, str, str, int]]:
     """Keys of the oldest frames that are past their time."""
     old = select(
         ReceivedFrameRow.peer, ReceivedFrameRow.lane, ReceivedFrameRow.incarnation, ReceivedFrameRow.first_seq
-    ).where(ReceivedFrameRow.received_at < before)
+    ).where(_past(ReceivedFrameRow.lane.expression, ReceivedFrameRow.received_at.expression, now))
     rows = session.execute(old.order_by(ReceivedFrameRow.received_at).limit(BATCH))
     return [(row.peer, row.lane, row.incarnation, row.first_seq) for row in rows]
 
 
-def _ends(session: Session, before: datetime) -> dict[tuple[str, str], int]:
+def _ends(session: Session, now: datetime) -> dict[tuple[str, str], int]:
     """Of each lane that has messages past their time: the number that the next batch ends before."""
     firsts = select(OutboxRow.peer, OutboxRow.lane, func.min(OutboxRow.seq)).group_by(OutboxRow.peer, OutboxRow.lane)
     acked = {(row.peer, row.lane): row.acked_seq for row in session.scalars(select(LaneRow))}
@@ -92,7 +102,7 @@ def _ends(session: Session, before: datetime) -> dict[tuple[str, str], int]:
             OutboxRow.peer == peer,
             OutboxRow.lane == lane,
             OutboxRow.seq < first + LOOK,
-            OutboxRow.queued_at < before,
+            _past(OutboxRow.lane.expression, OutboxRow.queued_at.expression, now),
         )
         if "#" not in peer:  # else the lane of a link that was begun anew: nobody will compare or take anything
             old = old.where(OutboxRow.seq <= acked.get((peer, lane), 0), OutboxRow.digest.is_not(None))

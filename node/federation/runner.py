@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from node.db import DatabaseUnavailable
-from node.federation import chores, lanes
+from node.federation import chores, lanes, nightly
 from node.federation.link_runner import LinkRunner
 from node.federation.transport import Transport, TransportDown
 from node.rehoming import work
@@ -313,6 +313,8 @@ class Federation:
         while True:
             try:
                 await self._in_thread(lambda: chores.run(self.center))
+                # A large database takes a while: not in the threads of the links.
+                await asyncio.to_thread(nightly.back_up_when_due, self.center)
             except DatabaseUnavailable as error:
                 log.error("chores.database", reason=str(error))
             await asyncio.sleep(CHORES_S)

@@ -193,3 +193,31 @@ class LossRow(Base):
     cases: Mapped[int]
     lost: Mapped[str]
     """Running numbers by year, as JSON."""
+
+
+class SentBackupRow(Base):
+    """A backup of ours that was sent to the parent."""
+
+    __tablename__ = "sent_backups"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    made_at: Mapped[datetime]
+    size: Mapped[int]
+    parts: Mapped[int]
+    """Zero where it was too large to be sent."""
+    last_message: Mapped[str | None]
+    """Id of the message with its last piece; when the parent's database has that, it has all."""
+
+
+class KeptBackupRow(Base):
+    """A sealed backup that we keep for a child, or got back from our parent; its pieces are files."""
+
+    __tablename__ = "kept_backups"
+
+    center: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    made_at: Mapped[datetime]
+    parts: Mapped[int]
+    got: Mapped[int]
+    size: Mapped[int]
+    complete_at: Mapped[datetime | None]

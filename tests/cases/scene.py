@@ -149,6 +149,10 @@ class Desk:
             if role.value in known:
                 self._sign_in(role)
 
+    def signs_in(self, role: Role = Role.director) -> None:
+        """Somebody who was hired before: their account came back with a backup."""
+        self._sign_in(role)
+
     def _sign_in(self, role: Role) -> None:
         answer = self._client.post("/api/v1/login", json={"username": role.value, "password": PASSWORD})
         self._tokens[role] = str(answer.json()["token"])
@@ -368,9 +372,9 @@ class Scene:
         finally:
             self.start(*codes)
 
-    def lose(self, code: str, directory: Path, database_url: str | None = None) -> None:
+    def lose(self, code: str, directory: Path, database_url: str | None = None, *, recover: bool = True) -> None:
         """Lose a center's machine; it joins anew in another directory and does not run yet."""
-        member = self.run(self.fed.lose(code, directory, database_url))
+        member = self.run(self.fed.lose(code, directory, database_url, recover=recover))
         member.center.database.on_commit(self._committed.set)
         self.desks[code] = Desk(member, _client(member, self._clients))
 

@@ -146,6 +146,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_inbox")),
     )
     op.create_table(
+        "kept_backups",
+        sa.Column("center", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("parts", sa.Integer(), nullable=False),
+        sa.Column("got", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("complete_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("center", "id", name=op.f("pk_kept_backups")),
+    )
+    op.create_table(
         "lanes",
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -315,6 +326,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_reseeds")),
     )
     op.create_table(
+        "sent_backups",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("parts", sa.Integer(), nullable=False),
+        sa.Column("last_message", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sent_backups")),
+    )
+    op.create_table(
         "successions",
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("successor", sa.String(), nullable=False),
@@ -375,6 +395,7 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("tombstones")
     op.drop_table("successions")
+    op.drop_table("sent_backups")
     op.drop_table("reseeds")
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_requests_case_id"))
@@ -409,6 +430,7 @@ def downgrade() -> None:
     op.drop_table("losses")
     op.drop_table("links")
     op.drop_table("lanes")
+    op.drop_table("kept_backups")
     op.drop_table("inbox")
     op.drop_table("identity")
     with op.batch_alter_table("idempotency", schema=None) as batch_op:
