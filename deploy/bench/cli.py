@@ -12,6 +12,7 @@ import typer
 from deploy.bench import catchup as catchup_bench
 from deploy.bench import latency as latency_bench
 from deploy.bench import link as link_bench
+from deploy.bench import pages as pages_bench
 from deploy.bench import reconnect as reconnect_bench
 
 app = typer.Typer(name="bench", no_args_is_help=True)
@@ -66,6 +67,15 @@ def reconnect(
 ) -> None:
     """All villages of a township come back in the same second: when all are linked, and when nothing waits any more."""
     _show(reconnect_bench.measure(villages, matters, idle), as_json=as_json)
+
+
+@app.command()
+def pages(
+    cases: Annotated[int, typer.Option(min=1, help="Cases of the center.")] = pages_bench.CASES,
+    as_json: AsJson = False,
+) -> None:
+    """Server time of every page with many cases and twenty readers; beside it, an empty FastAPI page."""
+    _show(pages_bench.measure(cases), as_json=as_json)
 
 
 def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:

@@ -60,8 +60,9 @@ function draw(box) {
   const table = document.querySelector(box.dataset.table);
   const { head, body } = rows(table);
   const empty = body.every((row) => row.slice(1).every((n) => !n));
-  box.hidden = empty || table.classList.contains("shown");
-  if (empty) { table.classList.add("shown"); return; }
+  const narrow = box.dataset.chart === "flow" && box.clientWidth < 420; // no room for its words: the table says it all
+  box.hidden = empty || narrow || table.classList.contains("shown");
+  if (empty || narrow) { table.classList.add("shown"); return; }
   let chart = drawn.get(box);
   if (!chart) {
     chart = echarts.init(box, null, { renderer: "canvas" });

@@ -26,7 +26,8 @@ function compare(page) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = part.id && page.getElementById(part.id);
     if (!newer || newer.outerHTML === part.outerHTML.replace(' class="htmx-added"', "")) continue;
-    if (part.dataset.live === "later" && keysOf(part) !== keysOf(newer) && used(part)) waits = true;
+    const moves = keysOf(part) && keysOf(part) !== keysOf(newer);
+    if (part.dataset.live === "later" && moves && used(part)) waits = true;
     else if (part.dataset.live !== "later" && part.contains(document.activeElement)) waits = true;
     else take(part, newer);
   }
