@@ -270,6 +270,7 @@ def test_a_transfer_by_somebody_who_does_not_know_yet_comes_back_and_names_the_s
 
 def test_an_old_village_that_is_off_line_does_its_part_when_it_comes_back(scene: Scene) -> None:
     cases = lives(scene)
+    assert balanced(scene)
     scene.stop(OLD)
     waiting = scene.town.registers()
     scene.town.does(waiting, "assign", to=OLD, **FOUR)
