@@ -56,10 +56,10 @@ class Restored:
         self.centers.add(machine.code)
         for case_id in case_ids:
             shaken = self.cases.setdefault(case_id, Shaken())
+            shaken.kept &= _signatures(machine, case_id)  # what two centers forgot, one after the other, may be gone
             for other in self._world.machines.values():
                 if other is not machine:
-                    rows = other.disk.raw.execute("SELECT signature FROM entries WHERE case_id = ?", (case_id,))
-                    shaken.kept |= {row[0] for row in rows}
+                    shaken.kept |= _signatures(other, case_id)
 
     def concerns(self, *codes: str) -> bool:
         """Whether one of these centers went back in time: positions of their links may do so, too."""
@@ -80,9 +80,7 @@ class Restored:
         """What others held of a case when it happened, and nobody has any more."""
         found: set[str] = set()
         for machine in self._world.machines.values():
-            for table in ("entries", "lost_entries"):
-                rows = machine.disk.raw.execute(f"SELECT signature FROM {table} WHERE case_id = ?", (case_id,))  # noqa: S608 - two names
-                found |= {row[0] for row in rows}
+            found |= _signatures(machine, case_id)
         lost = self.cases[case_id].kept - found
         return f"{len(lost)} entries of case {case_id[:8]} that others held are gone" if lost else None
 
@@ -90,3 +88,9 @@ class Restored:
 def cases_of(machine: "Machine") -> set[str]:
     """Cases of which a database holds entries."""
     return {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
+
+
+def _signatures(machine: "Machine", case_id: str) -> set[str]:
+    """Entries of a case that a database holds, also those that it keeps as what had to give way."""
+    query = "SELECT signature FROM entries WHERE case_id = ? UNION SELECT signature FROM lost_entries WHERE case_id = ?"
+    return {row[0] for row in machine.disk.raw.execute(query, (case_id, case_id))}
