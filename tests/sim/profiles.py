@@ -52,8 +52,11 @@ PROFILES = {
 }
 
 SHARES = {"default": 7, "mixed": 2, "lost": 1, "calm": 1}
-"""How often each profile is drawn where a seed draws it. ``restored`` and ``twins`` are run by name as long as seed 32 of
-``restored`` fails: after two databases went back in time, one of them several times, a follower lacks entries."""
+"""How often each profile is drawn where a seed draws it.
+
+``restored`` and ``twins`` are run by name as long as seed 32 of ``restored`` fails: after two databases went back in
+time, one of them several times, a follower lacks entries.
+"""
 
 
 def drawn(seed: int) -> str:
