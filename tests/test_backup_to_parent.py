@@ -20,7 +20,7 @@ from tests.cases.scene import FOUR, OTHER_VILLAGE, TOWN, VILLAGE, Desk, Scene, s
 from tests.conftest import PostgresServer
 from tests.federation_kit import Wire, postgres_urls
 
-KEY = new_backup_key()
+KEY = new_backup_key(lambda count: bytes(range(count)))
 
 
 # --- the key --------------------------------------------------------------------------------------------------------
