@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -13,6 +14,10 @@ from protocol.status import DayRow, Row
 
 DAYS_PER_MESSAGE = 50
 """Daily rows of one message: about 40 KB before compression."""
+
+
+CLOCK_TOLERANCE = 30.0
+"""Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
 
 def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
@@ -34,7 +39,7 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
         if kept is None:
             kept = CounterRow(code=row.code)
             unit.session.add(kept)
-        elif not _is_newer(row, kept):
+        elif not _is_newer(row, kept, unit.now):
             continue
         kept.incarnation, kept.counter, kept.as_of = row.incarnation, row.counter, row.as_of
         kept.counters, kept.backlog = json.dumps(row.counters), row.backlog
@@ -43,11 +48,14 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
     return changed
 
 
-def _is_newer(row: Row, kept: CounterRow) -> bool:
-    """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant."""
+def _is_newer(row: Row, kept: CounterRow, now: datetime) -> bool:
+    """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant.
+
+    A row from the future was told by a wrong clock; what is told by a clock that is right again takes its place.
+    """
     if kept.incarnation == row.incarnation and kept.counter != row.counter:
         return row.counter > kept.counter
-    return row.as_of > kept.as_of
+    return row.as_of > kept.as_of or kept.as_of > now + timedelta(seconds=CLOCK_TOLERANCE)
 
 
 def on_days(unit: Unit, message: Message, payload: Days) -> None:

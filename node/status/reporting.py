@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from node.cases.tables import CaseRow
 from node.federation import lanes
 from node.federation.tables import LinkRow
-from node.status.descendants import store_rows
+from node.status.descendants import CLOCK_TOLERANCE, store_rows
 from node.status.tables import CounterRow
 from node.unit import Unit, unit_of
 from protocol.errors import BadRecord, RemoteError
@@ -62,9 +62,6 @@ need not shrink at all."""
 
 STRANGERS_MAX = 2000
 """Rows of centers without a certificate that are kept until it comes; more come again within HEARTBEAT."""
-
-CLOCK_TOLERANCE = 30.0
-"""Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
 log = structlog.get_logger()
 

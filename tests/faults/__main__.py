@@ -4,6 +4,7 @@
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--only", choices=FAULTS, help="only this fault; writes nothing")
     given = parser.parse_args()
     setup_command_logs()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))  # what was mounted and started goes with us
     _say(f"seed {given.seed}")
     measured: list[Figure] = []
     with nest() as made:

@@ -135,7 +135,7 @@ def relays_can_read() -> None:
 
 @mutant("the last snapshot of counters that comes in wins, however old it is")
 def stale_status_snapshot_wins() -> None:
-    replace(descendants, "_is_newer", lambda _row, _kept: True)
+    replace(descendants, "_is_newer", lambda _row, _kept, _now: True)
 
 
 @mutant("a daily row counts as told when it was looked at")

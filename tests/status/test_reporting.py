@@ -415,6 +415,17 @@ def test_a_clock_that_was_set_since_hello_is_believed(
         assert session.scalars(select(CounterRow.as_of).where(CounterRow.code == VILLAGE)).one() == told_at
 
 
+def test_what_a_clock_far_ahead_told_gives_way_to_what_it_tells_when_it_is_right(
+    town: Teller, clock: HeldClock
+) -> None:
+    """Late cases were late by that clock only; no counter rose since."""
+    ahead = clock.now() + timedelta(days=3650)
+    for as_of, overdue in ((ahead, 2), (clock.now(), 0)):
+        row = Row(code=VILLAGE, incarnation="i", counter=7, as_of=as_of, counters={"overdue": overdue})
+        town.reporter.receive(VILLAGE, document(row))
+    assert known(town.center)[VILLAGE]["overdue"] == 0
+
+
 @pytest.mark.parametrize("as_of", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
 def test_a_time_at_the_end_of_the_calendar_breaks_nothing(town: Teller, as_of: str) -> None:
     with town.center.database.write() as session:
