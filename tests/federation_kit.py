@@ -300,7 +300,7 @@ class Fed:
         original = self[code]
         settings = original.settings.model_copy(update={"database_url": f"sqlite:///{copy}"})
         center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
-        twin = Member(center, settings, original.parent)
+        twin = Member(center, settings, original.parent, family=self.members)
         self.twins.append(twin)
         await twin.start()
         return twin
@@ -315,7 +315,7 @@ class Fed:
             leftover.unlink(missing_ok=True)
         shutil.copyfile(copy, file)
         center = await asyncio.to_thread(open_center, member.settings, clock=self.clock, hasher=weak_hasher())
-        again = Member(center, member.settings, member.parent, member.broker, member.memory)
+        again = Member(center, member.settings, member.parent, member.broker, member.memory, family=self.members)
         for child in self:
             if child.parent is member:
                 child.parent = again

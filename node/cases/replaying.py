@@ -9,7 +9,7 @@ Answers to requests are not done again: the request comes again and is judged ag
 import structlog
 from sqlalchemy import insert, select, update
 
-from node.cases import arrivals, transfers
+from node.cases import arrivals, frozen, transfers
 from node.cases.tables import NumberRow, RequestRow
 from node.directory import add_certificates
 from node.status.tables import DayCounterRow
@@ -59,6 +59,7 @@ def _entries(unit: Unit, message: Message) -> None:
     if not all(one.verifies() for one in signed):
         raise BadRecord("an entry's signature does not verify")
     arrivals.on_entries(unit, message, came)
+    frozen.freeze(unit, payload.case_id)
     for entry in came.entries:
         if entry.head.kind == Kind.REGISTERED and entry.head.center == unit.me and isinstance(entry.body, Registered):
             _take_number(unit, entry.body.number)

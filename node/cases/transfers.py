@@ -11,16 +11,15 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import select
 
-from node.cases import log, successors
-from node.cases.tables import FrozenCaseRow, RequestRow, TombstoneRow
+from node.cases import frozen, log, successors
+from node.cases.tables import RequestRow, TombstoneRow
 from node.cases.working_days import add_working_days
-from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from node.federation.tables import LaneRow, OutboxRow
 from node.unit import Unit
 from protocol.case import CaseState
 from protocol.custody import POPPING, restored_deadline
 from protocol.entries import Bounced, Delivered, Kind, Recalled, Transfer
 from protocol.errors import Refused
-from protocol.link import StopReason
 from protocol.messages import Message, RequestState, TransferNotice, Type, Void, source_of, write_message
 
 logger = structlog.get_logger()
@@ -32,7 +31,7 @@ def transfer(unit: Unit, case_id: str, kind: Kind, body: Transfer, actor: str) -
     Raises:
         Refused: a rule forbids it, the destination was merged or can't be reached, or custody is frozen here.
     """
-    check_not_frozen(unit, case_id)
+    frozen.check(unit, case_id)
     successors.check_active(unit, body.to)
     if not unit.outbox.reachable(body.to):
         raise Refused("unreachable", center=body.to)
@@ -58,21 +57,11 @@ def repeat(unit: Unit, state: CaseState) -> None:
     unit.outbox.send(Type.TRANSFER, notice, flight.to, case_id=state.id, transfer_epoch=state.epoch)
 
 
-def check_not_frozen(unit: Unit, case_id: str) -> None:
-    """Refuse to move a case that may be somebody else's: our database went back in time, or there are two of us.
-
-    Raises:
-        Refused: ``custody-frozen``.
-    """
-    forked = select(LinkRow.peer).where(LinkRow.stop_reason == StopReason.SELF_FORKED).limit(1)
-    if unit.session.get(FrozenCaseRow, case_id) is not None or unit.session.scalar(forked) is not None:
-        raise Refused("custody-frozen")
-
-
 def deliver(unit: Unit, state: CaseState) -> CaseState:
     """Take custody of a case that is in flight to us."""
     custody = state.custody
     assert custody.flight is not None
+    frozen.freeze_if_old(unit, state.id, custody.flight.at)
     if custody.flight.kind in POPPING:
         deadline = restored_deadline(custody, unit.now)
     else:

@@ -6,13 +6,15 @@ The link sees it at HELLO (``protocol.link``): a neighbour holds more of ours th
 order:
 
 1. ``begin``: a new incarnation, all links are to be shown whole again, and the cases that we hold are frozen: what
-   moved after the backup may be somebody else's by now. New cases and cases that come in are free.
+   moved after the backup may be somebody else's by now (``node.cases.frozen``). New cases and those that are given to
+   us from now on are free.
 2. ``take_back``, frame by frame: the neighbour returns what it took of ours. Each frame is stored in our sent log in
    its old place, what we have written since stands behind it, and what it tells is done again (``replaying``). What
    contradicts it gives way (``conflicts``). What we sent twice, before and after, is void the second time.
 3. ``end``: this neighbour has nothing of ours that we don't have. The link begins a new session; the neighbour sees
    its heir, and sends what it sent since the backup again.
-4. When the last neighbour is through, custody thaws, and our ancestors are told the headers anew (``finish``).
+4. When the last neighbour is through, custody thaws, and of the cases concerned the followers get the log again
+   and our ancestors the header (``finish``).
 
 A crash at any point goes on from the last commit. A database that was lost altogether is one that went back to its
 very beginning. What never left it is gone; nobody can know of it but those who wrote it.
@@ -31,6 +33,7 @@ from node.cases import replaying, transfers
 from node.cases.tables import CaseRow, FrozenCaseRow
 from node.federation.tables import IdentityRow, InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
 from node.unit import Unit, unit_of
+from protocol.case import CaseState
 from protocol.compression import decompress
 from protocol.errors import ProtocolError
 from protocol.link import Position, Restored, Rewind, Serve, TakeBack
@@ -75,6 +78,7 @@ def begin(center: "Center", peer: str | None, restored: Restored | None = None) 
         renewed = link is None or not link.healing
         if renewed:
             former.append(identity.incarnation)
+            identity.restored_at = center.clock.now()
             identity.incarnation = center.random_bytes(INCARNATION_BYTES).hex()
             session.execute(update(LinkRow).where(LinkRow.revoked_at.is_(None)).values(healing=True))
             _freeze(session, center.code)
@@ -235,6 +239,15 @@ def awaited(session: Session) -> list[str]:
     return list(session.scalars(rows))
 
 
+def _tell_again(unit: Unit, state: CaseState) -> None:
+    """Tell the followers the whole log, and the ancestors its header: both databases on the way may have forgotten."""
+    for follower in state.followers:
+        if follower != unit.me:
+            case_log.send_records(unit, state.id, unit.book.records(state.id), follower)
+    if state.holder == unit.me:
+        case_log.tell_ancestors(unit, state)
+
+
 def finish(center: "Center") -> bool:
     """Thaw custody once no neighbour is awaited any more; says whether it did."""
     with center.database.read() as session:
@@ -245,8 +258,8 @@ def finish(center: "Center") -> bool:
         ids = unit.session.scalars(select(FrozenCaseRow.case_id)).all()
         for case_id in ids:
             state = unit.book.state(case_id)
-            if state is not None and state.holder == unit.me:
-                case_log.tell_ancestors(unit, state)
+            if state is not None and unit.me in state.followers:
+                _tell_again(unit, state)
         unit.session.execute(delete(FrozenCaseRow))
     log.info("database.healed", center=center.code, cases=len(ids))
     return True

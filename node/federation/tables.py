@@ -18,6 +18,8 @@ class IdentityRow(Base):
     incarnation: Mapped[str]
     former: Mapped[str] = mapped_column(default="[]")
     """Earlier incarnations, newest last, as JSON."""
+    restored_at: Mapped[datetime | None]
+    """When we last learned that the database went back in time."""
     created_at: Mapped[datetime]
 
 
