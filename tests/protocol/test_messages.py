@@ -23,6 +23,9 @@ from protocol.messages import (
     POLICIES_MAX,
     SEALED_MAX_PLAIN_BYTES,
     Answer,
+    BackupOffered,
+    BackupPart,
+    BackupWanted,
     CaseHeader,
     Certificates,
     Days,
@@ -111,6 +114,9 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.LOST: Lost(incarnation="i"),
     Type.TOLD: Told(incarnation="i", cases=3),
     Type.RECOVERED: Recovered(incarnation="i", cases=3, lost={2026: "1-3,7"}),
+    Type.BACKUP_PART: BackupPart(backup="5a" * 16, made_at=MORNING, part=1, parts=2, data="AAAA"),
+    Type.BACKUP_WANTED: BackupWanted(incarnation="i"),
+    Type.BACKUP_OFFERED: BackupOffered(backup="5a" * 16, made_at=MORNING, parts=2),
     Type.DAYS: Days(
         rows=(DayRow(code=VILLAGE.code, day="2026-03-02", incarnation="i", version=1, counters={"registered": 1}),),
     ),
@@ -172,8 +178,13 @@ def test_a_payload_that_does_not_parse_is_the_peers_fault_and_not_quoted() -> No
     assert "13912345678" not in str(caught.value) + str(caught.value.__cause__)
 
 
-def test_only_daily_rows_travel_in_bulk() -> None:
-    assert [type_ for type_ in Type if lane_of(type_) is Lane.BULK] == [Type.DAYS]
+def test_only_daily_rows_and_backups_travel_in_bulk() -> None:
+    assert {type_ for type_ in Type if lane_of(type_) is Lane.BULK} == {
+        Type.DAYS,
+        Type.BACKUP_PART,
+        Type.BACKUP_WANTED,
+        Type.BACKUP_OFFERED,
+    }
     assert lane_of("cn.liandong.future.v1") is Lane.CASE
 
 
