@@ -335,7 +335,7 @@ def test_a_form_that_could_not_be_saved_is_told_so(
 ) -> None:
     client = sign_in(centers.village, Role.clerk)
 
-    def full() -> None:
+    def full(*, behind_people: bool = False) -> None:
         raise DatabaseUnavailable("disk is full")
 
     with monkeypatch.context() as broken:
