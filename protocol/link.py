@@ -41,8 +41,9 @@ Failures and their answers:
 * The peer holds more of ours than we ever offered: *our* database went back in time. We get our own messages
   back (``protocol.retrieval``), and only then go on.
 * The peer is behind what it has acknowledged: it gets that again, from the last common position.
-* Another process of the same identity answers the same session: a fork. Only a process that lives can answer a
-  session that is fresh. The link stops, both are told, and after STOPPED_S we look again.
+* Two processes of the same identity answer the same session, and we knew both before it began: a fork. Only a
+  process that lives can answer a session that is fresh. The link stops, both are told; after STOPPED_S we look
+  again.
 * Anything else that can't be (another digest at the same place on a peer that is not behind): the link stops
   with a reason, says so to the peer, and looks again after STOPPED_S.
 """
@@ -140,6 +141,8 @@ SILENCE_S = 35.0
 """A peer that said nothing for this long is greeted anew: three signs of life were missed."""
 CALM_S = 4.0
 """So long after pairing nobody gets anything back: another process of the same identity would have shown itself."""
+PROCESSES_MAX = 8
+"""Processes of the peer that we remember, newest last."""
 STOPPED_S = 60.0
 """A link that stopped looks again after so long."""
 TOLD = {StopReason.PEER_FORKED: StopReason.SELF_FORKED}
@@ -169,6 +172,8 @@ class Link:
         self.session = ""
         self.peer_session: str | None = None
         self._peer_process: str | None = None
+        self._processes: tuple[str, ...] = ()
+        self._processes_before: tuple[str, ...] = ()
         self._told = False
         self._held: dict[Lane, Position] = {}
         self._retrieval: Retrieval | None = None
@@ -270,6 +275,8 @@ class Link:
     def on_hello(self, hello: Hello, now: float) -> list[Action]:
         """The peer greets: answer if it does not know our session yet, compare positions if it does."""
         fresh = hello.answering == self.session
+        if hello.process is not None:
+            self._processes = (*self._processes, hello.process)[-PROCESSES_MAX:]
         match self.state:
             case State.OFFLINE:
                 return []
@@ -292,7 +299,12 @@ class Link:
         return None not in {process, self._peer_process} and process != self._peer_process
 
     def _on_fork(self, hello: Hello, now: float) -> list[Action]:
-        """Two processes answer one session of ours: both live, with one identity."""
+        """Two processes answer one session of ours. Both live if we had heard of this one before the session began.
+
+        Else the first may have ended meanwhile and this one may have taken its place: a new session will tell.
+        """
+        if hello.process not in self._processes_before:
+            return self._greet_anew(hello.session, now)
         first = self.peer_session
         stopped = self._stop(StopReason.PEER_FORKED, f"processes {self._peer_process} and {hello.process}", now)
         return [SendHello(answering=first), SendHello(answering=hello.session), stopped]
@@ -575,6 +587,7 @@ class Link:
         self._unpair()
         self.state = State.GREETING
         self.session = session
+        self._processes_before = self._processes
         return self._greet(answering, now)
 
     def _greet_anew(self, answering: str | None, now: float) -> list[Action]:

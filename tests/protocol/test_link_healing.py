@@ -280,16 +280,27 @@ def test_a_new_session_ends_the_retrieval_and_begins_it_again_from_what_was_stor
 # --- two of one ---------------------------------------------------------------------------------------------
 
 
-def test_two_processes_that_answer_one_session_are_a_fork() -> None:
+def test_two_processes_that_answer_a_session_begun_after_both_were_heard_are_a_fork() -> None:
     link = new_link(KNOWN)
     link.wire_up("S", 0.0)
     link.on_hello(hello("S", "P", offered=at(4), applied=at(3), process="one"), 0.0)
     link.on_hello(hello("S", "P", offered=at(4), applied=at(3), process="one"), 0.1)
     assert state(link) is State.LINKED, "the same one twice is none"
+    assert link.on_hello(hello(None, "Q", process="two"), 9.0) == [SendHello("Q")], "which of them answers?"
+    link.on_hello(hello("S.1", "P2", offered=at(4), applied=at(3), process="one"), 9.1)
     forked = Stopped(StopReason.PEER_FORKED, "processes one and two")
-    assert link.on_hello(hello("S", "Q", process="two"), 0.2) == [SendHello("P"), SendHello("Q"), forked]
+    assert link.on_hello(hello("S.1", "Q", process="two"), 9.2) == [SendHello("P2"), SendHello("Q"), forked]
     assert state(link) is State.STOPPED
     assert link.telling is StopReason.PEER_FORKED
+
+
+def test_a_process_that_answers_its_predecessors_session_is_asked_again_before_it_is_suspected() -> None:
+    link = new_link(KNOWN)
+    link.wire_up("S", 0.0)
+    link.on_hello(hello("S", "P", offered=at(4), applied=at(3), process="one"), 0.0)
+    assert link.on_hello(hello("S", "Q", process="two"), 0.2) == [SendHello("Q")]
+    link.on_hello(hello("S.1", "Q", offered=at(4), applied=at(3), process="two"), 0.3)
+    assert state(link) is State.LINKED
 
 
 def test_a_restarted_process_is_no_fork() -> None:
