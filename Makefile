@@ -31,7 +31,11 @@ demo: setup ## Run a federation with a dozen matters on this machine until Ctrl-
 
 .PHONY: test
 test: setup ## Run the tests, two files at a time; PYTEST_ARGS="-n 0 -k custody ..."
-	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(PYTEST_ARGS)
+
+.PHONY: browser
+browser: setup ## Run the tests that drive a real Chromium
+	@exec $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 SEEDS ?= 100
 FIRST ?= 1
