@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from node.access import Access
 from node.cases import conflicts, granting, transfers
+from node.cases import log as case_log
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
 from node.unit import Unit
@@ -86,6 +87,9 @@ def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
     if lost:
         assert before is not None
         conflicts.tell(unit, before, lost)
+    state = unit.book.state(payload.case_id)
+    if state is not None:
+        case_log.withdraw_told(unit, state)
 
 
 def _settle(unit: Unit, entry: Entry, ours: str, sender: str) -> list[Entry]:
@@ -202,7 +206,10 @@ def on_refusal(unit: Unit, message: Message, payload: Refusal) -> None:
 
 
 def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
-    """A header of a case that somebody below us holds; the newest wins, it goes when the case leaves our subtree."""
+    """A header of a case that somebody below us holds; the newest wins, it goes when the case leaves our subtree.
+
+    Who held the case before withdraws what it told; that takes nothing away from what the holder says at that place.
+    """
     if message.sender not in unit.tree.descendants(unit.me):
         if unit.center.directory.known.was_below(message.sender, unit.me):
             return  # it was on its way when its center moved
@@ -210,6 +217,8 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     sheet = unit.book.sheet(payload.case_id)
     known = sheet.header
     if known is not None and (known.epoch, known.seq) > (payload.epoch, payload.seq):
+        return
+    if known is not None and payload.withdrawn and known.seq == payload.seq and message.sender != known.holder:
         return
     below = unit.tree.descendants(unit.me)
     ours = (payload.holder or payload.in_transit_to) in {*below, unit.me}

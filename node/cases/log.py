@@ -124,6 +124,18 @@ def tell_ancestors(unit: Unit, state: CaseState) -> None:
     _remember_told(sheet, stamp if qualifies else None)
 
 
+def withdraw_told(unit: Unit, state: CaseState) -> None:
+    """Somebody else holds the case now: what we told our ancestors of it counts no longer; the holder tells them."""
+    sheet = unit.book.sheet(state.id)
+    if sheet.header_told is None or state.holder in {None, unit.me}:
+        return
+    header = header_of(state, withdrawn=True)
+    for ancestor in unit.tree.ancestors(unit.me):
+        if ancestor not in state.followers:
+            unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
+    _remember_told(sheet, None)
+
+
 def _remember_told(sheet: Sheet, stamp: str | None) -> None:
     sheet.header_told = stamp
     sheet.dirty = True

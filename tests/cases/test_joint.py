@@ -64,6 +64,20 @@ def test_an_invitation_goes_along_when_the_case_is_assigned_on(scene: Scene) -> 
     assert scene.village.case(case)["joint"]["lead"] == VILLAGE
 
 
+def test_a_header_goes_when_the_case_goes_to_its_only_partner(scene: Scene) -> None:
+    """The village told the county because the case was joint; held by its only partner, it is joint no longer."""
+    case = scene.village.registers()
+    scene.village.does(case, "joint", partners=[TOWN], reason="请镇里来人")
+    scene.settle()
+    assert scene.sees(case) == {VILLAGE: "full", TOWN: "invited", COUNTY: "header"}
+    scene.town.asks(case, "joint/accept")
+    scene.settle()
+    scene.village.does(case, "escalate", reason="矛盾升级", triggers=["crosses_villages"])
+    scene.settle()
+    assert scene.town.case(case)["joint"] is None
+    assert scene.sees(case) == {VILLAGE: "full", TOWN: "full"}
+
+
 def test_an_invitation_tells_what_changed_meanwhile(scene: Scene) -> None:
     case = joint(scene, accepted=False)
     scene.town.does(case, "grade", grade="high", reason="扬言报复")

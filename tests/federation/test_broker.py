@@ -31,6 +31,7 @@ from node.federation.broker_process import ServerProcess, find_server, launch
 from node.federation.broker_tls import TlsFiles
 from node.federation.nkey import new_user_seed
 from tests.federation.brokers import ANNA, BERT, PARENT, Keys, Listener, free_port, stranger, town
+from tests.freezing import freeze
 
 # ---------------------------------------------------------------- permissions
 
@@ -294,7 +295,7 @@ def test_a_restarted_broker_works_by_what_the_command_line_put_in_place(tmp_path
         async with town(tmp_path) as here:
             pid = here.broker.pid
             assert pid is not None
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
             BrokerFiles(tmp_path).install(here.keys.config(BERT, port=here.port), find_server())
             os.kill(pid, signal.SIGKILL)
             await here.child(BERT)
