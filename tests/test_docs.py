@@ -328,7 +328,7 @@ def test_every_limit_has_the_value_that_is_documented() -> None:
 
 
 def test_every_context_of_a_signature_is_documented() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocol").glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocol").rglob("*.py"))
     told = set(re.findall(r"`(liandong \w+ \d)`", section(PROTOCOL, "## Keys, digests, records")))
     assert told == set(re.findall(r'CONTEXT = b"([^"]+)"', sources))
 
