@@ -1,6 +1,6 @@
 """The AsyncAPI 3 document of the link: channels, frames, and the CloudEvents that they carry.
 
-Generated from the models of ``protocol.wire`` and ``protocol.messages``, so that it can't say anything else than the
+Generated from the models of ``protocol.wire`` and ``protocol.payloads``, so that it can't say anything else than the
 code does. Operations are told from the child's side; its parent does the opposite.
 """
 

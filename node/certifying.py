@@ -7,7 +7,8 @@ from node.center import Center
 from node.directory import add_certificates
 from node.unit import Unit, unit_of
 from protocol.centers import Certificate, issue, next_version
-from protocol.messages import Certificates, Type
+from protocol.messages import Type
+from protocol.payloads import Certificates
 
 
 @contextmanager

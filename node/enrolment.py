@@ -35,7 +35,8 @@ from node.unit import Unit
 from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
 from protocol.codes import CODE_PATTERN
 from protocol.keys import to_text
-from protocol.messages import CERTIFICATES_MAX, Certificates, Type
+from protocol.messages import Type
+from protocol.payloads import CERTIFICATES_MAX, Certificates
 
 
 def enroll(

@@ -23,7 +23,8 @@ from node.settings import Settings, load_settings, write_settings
 from node.trouble import Trouble
 from node.unit import unit_of
 from protocol.keys import SealingKey
-from protocol.messages import BackupWanted, Type
+from protocol.messages import Type
+from protocol.payloads import BackupWanted
 
 PATIENCE_S = 120.0
 """Without news from the parent for so long, we give up; the command can be given again."""

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from node.db import Base
 from protocol.errors import BadRecord
-from protocol.messages import Message, Policies, Type
+from protocol.messages import Message, Type
+from protocol.payloads import Policies
 from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, PolicyOrder, check, issue, looser, read, strictest
 

@@ -32,7 +32,8 @@ from node.unit import Unit, unit_of
 from protocol.centers import Certificate
 from protocol.entries import Entry, read_entry, verify_entry
 from protocol.errors import RemoteError
-from protocol.messages import CaseHeader, Invitation, Lane, Message, Type, source_of
+from protocol.messages import Lane, Message, Type, source_of
+from protocol.payloads import CaseHeader, Invitation
 from protocol.records import Record
 from protocol.wire import FORMER_MAX
 

@@ -24,7 +24,8 @@ from node.trouble import BrokerTrouble, EnrolmentRefused
 from node.unit import unit_of
 from protocol.codes import Category
 from protocol.entries import Party
-from protocol.messages import CERTIFICATES_MAX, Certificates, Type, read_message, read_payload
+from protocol.messages import Type, read_message, read_payload
+from protocol.payloads import CERTIFICATES_MAX, Certificates
 from tests.centers import COUNTY, NEIGHBOUR, TOWNSHIP, VILLAGE, Family, Made, family
 
 

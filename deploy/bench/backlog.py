@@ -23,7 +23,8 @@ from node.federation.runner import Federation
 from node.federation.tables import LaneRow, OutboxRow
 from node.unit import unit_of
 from protocol.codes import Trigger
-from protocol.messages import Entries, Lane, read_message, read_payload
+from protocol.messages import Lane, read_message, read_payload
+from protocol.payloads import Entries
 
 OPEN = 40
 ENTRIES_EACH = 10

@@ -22,7 +22,8 @@ from node.clock import local_day
 from node.federation.tables import LaneRow
 from node.settings import Settings
 from node.unit import unit_of
-from protocol.messages import Days, Lane, Type
+from protocol.messages import Lane, Type
+from protocol.payloads import Days
 from protocol.status import DayRow
 
 MESSAGES = 100_000

@@ -1,7 +1,7 @@
 """Which role may do what: the one table of this center.
 
 A role answers "may this person ever do this here?". Whether it can be done to a certain case (who holds it,
-which status it has, who may see it) is decided elsewhere: ``node.access`` and the fold of ``protocol.case``.
+which status it has, who may see it) is decided elsewhere: ``node.access`` and ``protocol.rules``.
 """
 
 from collections.abc import Iterable, Mapping

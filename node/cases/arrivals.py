@@ -19,17 +19,16 @@ from node.unit import Unit
 from protocol.entries import REASON_MAX, Entry, read_entry, read_head, signed_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
 from protocol.keys import Signed
-from protocol.messages import (
+from protocol.messages import Message, Type
+from protocol.payloads import (
     Answer,
     CaseHeader,
     Entries,
     Invitation,
-    Message,
     Refusal,
     RequestMessage,
     RequestState,
     TransferNotice,
-    Type,
     View,
 )
 from protocol.records import Record

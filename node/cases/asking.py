@@ -6,7 +6,8 @@ from node.cases.granting import spokesman
 from node.cases.tables import RequestRow
 from node.unit import Unit
 from protocol.errors import Refused
-from protocol.messages import CaseHeader, RequestMessage, RequestState, Type
+from protocol.messages import Type
+from protocol.payloads import CaseHeader, RequestMessage, RequestState
 from protocol.records import Frozen
 from protocol.requests import Ask, RequestHead, write_request
 

@@ -16,10 +16,11 @@ from node.access import Access
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
 from node.clock import LOCAL_ZONE
 from node.status.ledger import Ledger
-from protocol.case import CaseState, PartnerStatus, fold
+from protocol.case import CaseState, PartnerStatus
 from protocol.entries import Entry, read_entry
 from protocol.errors import OutOfOrder
-from protocol.messages import CaseHeader, Invitation
+from protocol.folding import fold
+from protocol.payloads import CaseHeader, Invitation
 from protocol.records import Record
 from protocol.visits import next_visit
 
@@ -91,7 +92,7 @@ class Book:
         """Fold an entry onto its case; stored by ``flush``.
 
         Raises:
-            OutOfOrder, Refused: as ``protocol.case.fold``.
+            OutOfOrder, Refused: as ``protocol.folding.fold``.
         """
         sheet = self.sheet(entry.head.case_id)
         after = fold(sheet.state, entry)

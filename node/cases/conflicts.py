@@ -28,8 +28,9 @@ from node.words import KINDS
 from protocol.case import CaseState
 from protocol.entries import REQUEST_TEXT_MAX, Entry, EntryHead, Kind, Noted, read_entry
 from protocol.errors import RemoteError
-from protocol.messages import Type, open_own_message, read_message
+from protocol.messages import Type, read_message
 from protocol.requests import Ask, AskNote
+from protocol.sealing import open_own_message
 
 logger = structlog.get_logger()
 

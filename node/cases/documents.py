@@ -12,7 +12,7 @@ from node.access import Access, access_of
 from node.cases.tables import CaseRow, EntryRow, RequestRow
 from protocol.case import CaseState
 from protocol.entries import EntryHead, Member, Party
-from protocol.messages import Invitation, RequestState
+from protocol.payloads import Invitation, RequestState
 from protocol.records import Instant
 from protocol.requests import RequestHead
 

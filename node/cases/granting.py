@@ -21,7 +21,8 @@ from protocol import requests as r
 from protocol.case import CaseState
 from protocol.entries import Kind
 from protocol.errors import Refused
-from protocol.messages import Answer, CaseHeader, RequestMessage, RequestState, Type, View
+from protocol.messages import Type
+from protocol.payloads import Answer, CaseHeader, RequestMessage, RequestState, View
 from protocol.records import BodyTooLarge, Record
 from protocol.requests import EPOCH_BOUND, Ask, CaseRequest
 

@@ -9,7 +9,8 @@ from node.cases.book import header_of
 from node.unit import Unit
 from protocol.case import CaseState
 from protocol.entries import Kind
-from protocol.messages import Invitation, InvitationKind, Type
+from protocol.messages import Type
+from protocol.payloads import Invitation, InvitationKind
 
 
 def tell_invited(unit: Unit, before: CaseState | None, after: CaseState) -> None:

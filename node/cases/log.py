@@ -3,12 +3,14 @@
 from node.cases.book import Sheet, header_of
 from node.cases.inviting import tell_invited
 from node.unit import Unit
-from protocol.case import CaseState, next_epoch
+from protocol.case import CaseState
 from protocol.entries import Body, Entry, EntryHead, Joined, Kind, Replaced, write_entry
 from protocol.errors import Refused
 from protocol.keys import digest, to_text
-from protocol.messages import ENTRIES_MAX_BYTES, Entries, Type
+from protocol.messages import Type
+from protocol.payloads import ENTRIES_MAX_BYTES, Entries
 from protocol.records import Record
+from protocol.rules import next_epoch
 
 SYSTEM = "system"
 """The actor of what the node does by itself."""

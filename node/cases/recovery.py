@@ -37,7 +37,8 @@ from node.status.descendants import forget_days
 from node.unit import Unit, unit_of
 from protocol.case import CaseState
 from protocol.errors import BadRecord
-from protocol.messages import YEARS_MAX, Lost, Message, Recovered, RequestState, Told, Type
+from protocol.messages import Message, Type
+from protocol.payloads import YEARS_MAX, Lost, Recovered, RequestState, Told
 
 if TYPE_CHECKING:
     from node.center import Center

@@ -16,20 +16,10 @@ from node.status.tables import DayCounterRow
 from node.unit import Unit
 from protocol.entries import Kind, Registered
 from protocol.errors import BadRecord
-from protocol.messages import (
-    Certificates,
-    Days,
-    Entries,
-    Message,
-    Refusal,
-    RequestMessage,
-    RequestState,
-    Type,
-    open_own_message,
-    read_message,
-    read_payload,
-)
+from protocol.messages import Message, Type, read_message, read_payload
+from protocol.payloads import Certificates, Days, Entries, Refusal, RequestMessage, RequestState
 from protocol.requests import read_request
+from protocol.sealing import open_own_message
 
 log = structlog.get_logger()
 

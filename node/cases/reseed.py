@@ -17,7 +17,8 @@ from node.cases.book import header_of
 from node.cases.tables import CaseRow, RequestRow
 from node.federation.tables import LaneRow, OutboxRow, ReseedRow
 from node.unit import Unit, unit_of
-from protocol.messages import Lost, Message, RequestMessage, RequestState, Told, Type
+from protocol.messages import Message, Type
+from protocol.payloads import Lost, RequestMessage, RequestState, Told
 from protocol.records import Record
 
 if TYPE_CHECKING:

@@ -15,13 +15,14 @@ from node.cases.tables import NumberRow
 from node.clock import LOCAL_ZONE
 from node.unit import Unit
 from protocol import entries as e
-from protocol.case import CaseState, check
+from protocol.case import CaseState
 from protocol.codes import Category, Grade, Source, Trigger, short_name
 from protocol.custody import destination_of_return
 from protocol.entries import Kind
 from protocol.errors import Refused
 from protocol.policy import escalation_gate
 from protocol.records import BodyTooLarge, Frozen
+from protocol.rules import check
 
 
 class Registration(Frozen):

@@ -20,7 +20,8 @@ from protocol.case import CaseState
 from protocol.custody import POPPING, restored_deadline
 from protocol.entries import Bounced, Delivered, Kind, Recalled, Transfer
 from protocol.errors import Refused
-from protocol.messages import Message, RequestState, TransferNotice, Type, Void, source_of, write_message
+from protocol.messages import Message, Type, source_of, write_message
+from protocol.payloads import RequestState, TransferNotice, Void
 
 logger = structlog.get_logger()
 

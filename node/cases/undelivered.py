@@ -11,7 +11,8 @@ from node.federation.tables import LaneRow, OutboxRow
 from node.unit import Unit
 from protocol.codes import CenterCode
 from protocol.errors import BadRecord
-from protocol.messages import Message, Undeliverable
+from protocol.messages import Message
+from protocol.payloads import Undeliverable
 
 
 def on_undeliverable(unit: Unit, message: Message, payload: Undeliverable) -> None:

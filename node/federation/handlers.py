@@ -13,7 +13,8 @@ from node.federation.tables import OutboxRow
 from node.rehoming import moving
 from node.status import descendants
 from node.unit import Unit
-from protocol.messages import Certificates, Message, Receipt, Type, Void
+from protocol.messages import Message, Type
+from protocol.payloads import Certificates, Receipt, Void
 
 
 def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:

@@ -29,7 +29,8 @@ from node.federation.tables import InboxRow, ParkedRow, ReceivedFrameRow
 from node.unit import Unit
 from protocol.compression import compress
 from protocol.link import Apply
-from protocol.messages import HOPS_MAX, OBSTACLES_MAX, Lane, Message, Receipt, Type
+from protocol.messages import HOPS_MAX, Lane, Message, Type
+from protocol.payloads import OBSTACLES_MAX, Receipt
 
 if TYPE_CHECKING:
     from node.center import Center

@@ -17,7 +17,8 @@ from node.federation.private_file import write_private
 from node.federation.tables import KeptBackupRow
 from node.unit import Unit
 from protocol.errors import BadRecord
-from protocol.messages import BackupOffered, BackupPart, BackupWanted, Message, Type
+from protocol.messages import Message, Type
+from protocol.payloads import BackupOffered, BackupPart, BackupWanted
 
 if TYPE_CHECKING:
     from node.center import Center

@@ -26,7 +26,8 @@ from node.db import Database
 from node.dump import Only
 from node.federation.tables import LaneRow, OutboxRow, ReceivedFrameRow, SentBackupRow
 from node.unit import unit_of
-from protocol.messages import BACKUP_PARTS_MAX, BackupPart, Type
+from protocol.messages import Type
+from protocol.payloads import BACKUP_PARTS_MAX, BackupPart
 
 if TYPE_CHECKING:
     from node.center import Center

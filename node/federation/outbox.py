@@ -14,18 +14,10 @@ from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from protocol.centers import Tree
-from protocol.messages import (
-    Lane,
-    Message,
-    Type,
-    Undeliverable,
-    lane_of,
-    seal_message,
-    sealing_context,
-    source_of,
-    write_message,
-)
+from protocol.messages import Lane, Message, Type, lane_of, source_of, write_message
+from protocol.payloads import Undeliverable
 from protocol.records import Frozen
+from protocol.sealing import seal_message, sealing_context
 
 if TYPE_CHECKING:
     from node.center import Center

@@ -16,17 +16,9 @@ from node.cases import arrivals, recovery
 from node.federation.tables import ParkedRow
 from node.unit import Unit
 from protocol.errors import BadRecord, ProtocolError, RemoteError, SealedToAnother
-from protocol.messages import (
-    OBSTACLE_REASON_MAX,
-    Lane,
-    Message,
-    Obstacle,
-    TransferNotice,
-    Type,
-    open_message,
-    read_message,
-    read_payload,
-)
+from protocol.messages import Lane, Message, Type, read_message, read_payload
+from protocol.payloads import OBSTACLE_REASON_MAX, Obstacle, TransferNotice
+from protocol.sealing import open_message
 
 if TYPE_CHECKING:
     from node.center import Center

@@ -15,8 +15,10 @@ from node.cases import arrivals
 from node.federation.verifier import Verdicts
 from protocol.errors import BadRecord
 from protocol.keys import Signed
-from protocol.messages import PAYLOADS, Entries, Message, Type, open_message, read_message, read_payload
+from protocol.messages import PAYLOADS, Message, Type, read_message, read_payload
+from protocol.payloads import Entries
 from protocol.records import Frozen
+from protocol.sealing import open_message
 
 if TYPE_CHECKING:
     from node.center import Center

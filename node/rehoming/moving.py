@@ -33,7 +33,8 @@ from node.status.tables import DayCounterRow
 from node.unit import Unit, unit_of
 from protocol.centers import Tree
 from protocol.errors import BadRecord
-from protocol.messages import Farewell, Knock, Message, Type, Welcome
+from protocol.messages import Message, Type
+from protocol.payloads import Farewell, Knock, Welcome
 
 logger = structlog.get_logger()
 

@@ -13,16 +13,8 @@ from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, OutboxRow
 from node.unit import Unit
-from protocol.messages import (
-    Lane,
-    Message,
-    MessageTooLarge,
-    Type,
-    read_message,
-    seal_message,
-    sealing_context,
-    write_message,
-)
+from protocol.messages import Lane, Message, MessageTooLarge, Type, read_message, write_message
+from protocol.sealing import seal_message, sealing_context
 
 logger = structlog.get_logger()
 

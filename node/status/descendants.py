@@ -9,7 +9,8 @@ from sqlalchemy import select
 from node.status.tables import CounterRow, DayCounterRow
 from node.unit import Unit
 from protocol.errors import BadRecord
-from protocol.messages import Days, Message, Type
+from protocol.messages import Message, Type
+from protocol.payloads import Days
 from protocol.status import DayRow, Row
 
 DAYS_PER_MESSAGE = 50

@@ -11,10 +11,11 @@ from typing import Final
 from node.accounts.roles import Action, Role, allowed
 from node.i18n import N_
 from node.web.case_actions import ACTIONS, CaseAction
-from protocol.case import RULES, CaseState, PartnerStatus
+from protocol.case import CaseState, PartnerStatus
 from protocol.codes import ENDED, Status
 from protocol.entries import Kind
-from protocol.messages import InvitationKind
+from protocol.payloads import InvitationKind
+from protocol.rules import RULES
 
 _HOLDERS: Final[dict[Action, Kind]] = {
     Action.accept: Kind.ACCEPTED,

@@ -12,7 +12,7 @@ from node.clock import LOCAL_ZONE
 from node.web.case_offers import Situation
 from protocol.case import CaseState, PartnerStatus
 from protocol.codes import Status
-from protocol.messages import InvitationKind
+from protocol.payloads import InvitationKind
 from protocol.visits import ASKED_AFTER, planned
 
 

@@ -18,7 +18,7 @@ from node.center import Center
 from node.i18n import Language, translate, translate_plural
 from node.pulse import Topic
 from node.words import word
-from protocol.messages import RequestState
+from protocol.payloads import RequestState
 
 REFUSED_KEPT: Final = timedelta(days=7)
 REFUSED_MAX: Final = 5

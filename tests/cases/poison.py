@@ -2,7 +2,8 @@
 
 from typing import cast
 
-from protocol.messages import Entries, Type
+from protocol.messages import Type
+from protocol.payloads import Entries
 from protocol.records import Frozen, Record
 from tests.cases.scene import Desk
 

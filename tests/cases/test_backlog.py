@@ -11,7 +11,8 @@ from node.federation.reading import Arrival, Reader
 from node.federation.tables import OutboxRow
 from node.federation.verifier import MANY, VerifierBeside, VerifierHere
 from protocol.keys import to_text
-from protocol.messages import Entries, read_message, read_payload, write_message
+from protocol.messages import read_message, read_payload, write_message
+from protocol.payloads import Entries
 from protocol.wire import FRAME_MAX_MESSAGES
 from tests.cases.scene import VILLAGE, Desk, Scene
 

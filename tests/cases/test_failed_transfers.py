@@ -12,7 +12,8 @@ from node.enrolment import revoke
 from node.federation.inbox import retry_parked
 from node.federation.tables import LinkRow, OutboxRow
 from protocol.entries import Kind
-from protocol.messages import TransferNotice, Type, Undeliverable
+from protocol.messages import Type
+from protocol.payloads import TransferNotice, Undeliverable
 from tests.cases.poison import poison
 from tests.cases.scene import (
     FOUR,

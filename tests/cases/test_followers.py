@@ -7,7 +7,8 @@ from node.cases import arrivals
 from node.federation.tables import OutboxRow
 from protocol.entries import Kind
 from protocol.errors import BadRecord
-from protocol.messages import Entries, Message, TransferNotice, Type, source_of, write_message
+from protocol.messages import Message, Type, source_of, write_message
+from protocol.payloads import Entries, TransferNotice
 from protocol.records import Record
 from tests.cases.scene import FAR_VILLAGE, FOUR, OTHER_TOWN, OTHER_VILLAGE, TOWN, VILLAGE, Desk, Scene
 

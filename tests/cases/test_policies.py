@@ -6,7 +6,8 @@ import pytest
 
 from node import policies
 from node.unit import unit_of
-from protocol.messages import Policies, Type
+from protocol.messages import Type
+from protocol.payloads import Policies
 from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, issue
 from tests.cases.scene import COUNTY, OTHER_TOWN, TOWN, VILLAGE, Desk, Scene

@@ -3,7 +3,8 @@
 import pytest
 
 from node.cases.refusals import _TOLD
-from protocol.messages import RequestMessage, Type
+from protocol.messages import Type
+from protocol.payloads import RequestMessage
 from protocol.records import Record
 from tests.cases.scene import (
     COUNTY,

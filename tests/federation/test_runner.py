@@ -11,7 +11,8 @@ import pytest
 from node.db import DatabaseUnavailable
 from node.federation import lanes
 from node.federation.runner import Federation
-from protocol.messages import Type, Void
+from protocol.messages import Type
+from protocol.payloads import Void
 from tests.federation_kit import Fed, MovedClock, Wire, county
 
 TOWN = "532923101000"

@@ -12,7 +12,7 @@ from node.federation import handlers, link_runner
 from node.federation.inbox import retry_parked
 from node.federation.tables import OutboxRow
 from node.unit import Unit
-from protocol import messages, wire
+from protocol import messages, payloads, wire
 from protocol.entries import CONTEXT as ENTRY_CONTEXT
 from protocol.entries import EntryHead, Kind, Noted, read_entry, write_entry
 from protocol.keys import SigningKey, to_text
@@ -196,7 +196,7 @@ def test_a_kind_of_entry_that_we_do_not_know_waits_with_all_behind_it(scene: Sce
             }
         )
         record = write_entry(scene.town.center.identity.signing, head, Noted(text="新的记录"), unit.new_salt()).record
-        payload = messages.Entries(case_id=case, entries=(record,))
+        payload = payloads.Entries(case_id=case, entries=(record,))
         unit.outbox.send(messages.Type.ENTRIES, payload, VILLAGE, case_id=case)
     scene.town.does(case, "notes", text="排在后面")
     scene.settle(parked=True)

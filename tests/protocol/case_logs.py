@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from protocol import entries as e
-from protocol.case import CaseState, fold, next_epoch
+from protocol.case import CaseState
 from protocol.codes import Category, Grade, Status
 from protocol.entries import Body, Entry, EntryHead, Kind
+from protocol.folding import fold
 from protocol.records import Record
+from protocol.rules import next_epoch
 
 COUNTY = "532923000000"
 TOWN = "532923102000"

@@ -16,17 +16,10 @@ from protocol.centers import Certificate, Claims, issue
 from protocol.codes import Category, Trigger
 from protocol.entries import Body, EntryHead, Escalated, Kind, Party, Registered, write_entry
 from protocol.keys import SealingKey, SigningKey, digest, to_text
-from protocol.messages import (
-    Entries,
-    Lane,
-    Message,
-    TransferNotice,
-    Type,
-    seal_message,
-    source_of,
-    write_message,
-)
+from protocol.messages import Lane, Message, Type, source_of, write_message
+from protocol.payloads import Entries, TransferNotice
 from protocol.records import Record
+from protocol.sealing import seal_message
 from protocol.status import Row, Snapshot
 from protocol.wire import (
     ORIGIN,

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import entries as e
-from protocol.case import RULES, CaseState, Outcome, PartnerStatus, check, fold
+from protocol.case import CaseState, Outcome, PartnerStatus
 from protocol.codes import ENDED, Category, Grade, Status, Trigger
 from protocol.entries import Body, Kind
 from protocol.errors import OutOfOrder, Refused
+from protocol.folding import fold
+from protocol.rules import RULES, check
 from tests.protocol.case_logs import (
     BODIES,
     COUNTY,

@@ -8,7 +8,8 @@ import zstandard
 
 from protocol.carry import Contents, Part, read_blocks, read_cover, verify
 from protocol.keys import from_text
-from protocol.messages import open_message, read_message
+from protocol.messages import read_message
+from protocol.sealing import open_message
 from protocol.wire import Data, StatusFrame, chain, read_frame, unpack, unpack_status, verify_frame
 from tests.protocol.examples import COUNTY, GOLDEN, TOWNSHIP, examples
 

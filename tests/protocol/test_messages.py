@@ -15,13 +15,22 @@ from protocol.entries import REASON_MAX, Kind
 from protocol.errors import BadFrame, BadRecord, RemoteError
 from protocol.keys import SealingKey, SigningKey, seal, to_text
 from protocol.messages import (
-    CERTIFICATES_MAX,
-    CONTEXT,
     HOPS_MAX,
     MESSAGE_MAX_BYTES,
     PAYLOADS,
+    Lane,
+    Message,
+    MessageTooLarge,
+    Type,
+    lane_of,
+    read_message,
+    read_payload,
+    source_of,
+    write_message,
+)
+from protocol.payloads import (
+    CERTIFICATES_MAX,
     POLICIES_MAX,
-    SEALED_MAX_PLAIN_BYTES,
     Answer,
     BackupOffered,
     BackupPart,
@@ -34,10 +43,7 @@ from protocol.messages import (
     Invitation,
     InvitationKind,
     Knock,
-    Lane,
     Lost,
-    Message,
-    MessageTooLarge,
     Policies,
     Receipt,
     Recovered,
@@ -46,22 +52,15 @@ from protocol.messages import (
     RequestState,
     Told,
     TransferNotice,
-    Type,
     Undeliverable,
     View,
     Void,
     Welcome,
-    lane_of,
-    open_message,
-    read_message,
-    read_payload,
-    seal_message,
-    source_of,
-    write_message,
 )
 from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, issue
 from protocol.records import Frozen
+from protocol.sealing import CONTEXT, SEALED_MAX_PLAIN_BYTES, open_message, seal_message
 from protocol.status import DayRow
 from tests.protocol.examples import (
     CASE_ID,

@@ -7,9 +7,10 @@ from node.cases.book import Book
 from node.federation import chores, handlers, inbox, outbox, parking, reading
 from node.status import descendants
 from node.unit import Unit
-from protocol import case
+from protocol import case, folding
 from protocol.entries import Delivered, Entry, Kind
-from protocol.messages import Lane, Message, TransferNotice, read_message
+from protocol.messages import Lane, Message, read_message
+from protocol.payloads import TransferNotice
 from tests.sim.mutant import mutant, replace
 
 
@@ -35,14 +36,14 @@ def custody_applied_twice() -> None:
         if kind != Kind.DELIVERED:
             right_check(state, kind, center, taken_back=taken_back)
 
-    def delivered(state: case.CaseState, entry: Entry) -> case.Changes:
+    def delivered(state: case.CaseState, entry: Entry) -> folding.Changes:
         return right_effect(state, entry) if state.custody.flight is not None else {}
 
     right = arrivals.on_transfer
     handlers.HANDLERS["cn.liandong.case.transfer.v1"] = on_transfer
     right_check = replace(case, "check", check)
-    right_effect = case._EFFECTS[Kind.DELIVERED]  # noqa: SLF001
-    case._EFFECTS[Kind.DELIVERED] = delivered  # noqa: SLF001
+    right_effect = folding._EFFECTS[Kind.DELIVERED]  # noqa: SLF001
+    folding._EFFECTS[Kind.DELIVERED] = delivered  # noqa: SLF001
 
 
 @mutant("an entry that came before the one that precedes it is thrown away")

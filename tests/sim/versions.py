@@ -17,8 +17,9 @@ from node.federation import handlers, inbox, link_runner, outbox, reading
 from node.unit import Unit, unit_of
 from protocol import messages, wire
 from protocol.keys import SigningKey
-from protocol.messages import Lane, Message, seal_message, source_of
+from protocol.messages import Lane, Message, source_of
 from protocol.records import Frozen
+from protocol.sealing import seal_message
 from protocol.wire import Header
 from tests.sim.loop import LIFE
 

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 from node.clock import local_day
 from protocol import entries as e
-from protocol.case import CaseState, fold, next_epoch
+from protocol.case import CaseState
 from protocol.codes import Category, Grade, default_level
 from protocol.custody import destination_of_return
 from protocol.entries import Body, Entry, EntryHead, Kind, read_entry, verify_entry, write_entry
 from protocol.errors import Refused
+from protocol.folding import fold
 from protocol.keys import SigningKey
+from protocol.rules import next_epoch
 from protocol.status import changes
 
 COUNTY = "532923000000"
