@@ -23,10 +23,10 @@ help: ## This text
 .PHONY: setup
 setup: $(INSTALLED) $(STATIC) ## Create .venv (with the command .venv/bin/liandong) and the static files of the pages
 
-DEMO_CASES = $(if $(wildcard .demo/plan.json),0,12)
+DEMO_CASES = $(if $(wildcard .demo/plan.json),0,26)
 
 .PHONY: demo
-demo: setup ## Run a federation with a dozen matters on this machine until Ctrl-C; ARGS="--townships 3 --port 9000 ..."
+demo: setup ## Run a federation with matters at every stage on this machine until Ctrl-C; ARGS="--townships 3 --port 9000 ..."
 	@exec $(BIN)/liandong demo --cases $(DEMO_CASES) $(ARGS)
 
 .PHONY: test

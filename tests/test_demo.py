@@ -86,7 +86,11 @@ def test_a_plan_is_kept_and_can_be_moved(tmp_path: Path) -> None:
 
 def test_matters_are_of_every_kind_and_stories_varied() -> None:
     assert {matter.category for matter in MATTERS} == set(Category)
-    assert len({story for story, _, _ in STORIES}) >= 10
+    assert {matter.title for _, matter in STORIES} == {matter.title for matter in MATTERS}
+    assert len({story for story, _ in STORIES}) >= 20
+    texts = [text for one in MATTERS for text in (one.title, one.facts, one.talk, one.gap, one.up, one.terms)]
+    assert len(texts) == len(set(texts)), "nobody reads the same words twice"
+    assert not any("{" in one.title for one in MATTERS), "invited centers see titles: no names"
 
 
 # --- a real one -----------------------------------------------------------------------------------------------------
