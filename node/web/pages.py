@@ -16,9 +16,9 @@ from node.i18n import LANGUAGES, N_, Language, translate
 from node.problems import Problem
 from node.web import (
     account_page,
+    act_pages,
     board_page,
     case_list,
-    case_pages,
     events,
     inbox_page,
     links_page,
@@ -47,7 +47,7 @@ _PARTS: Final = (
     events.router,
     case_list.router,
     register_page.router,
-    case_pages.router,
+    act_pages.router,
     links_page.router,
     users_page.router,
     account_page.router,
