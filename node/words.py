@@ -11,7 +11,7 @@ from typing import Final
 from node.accounts.roles import ROLE_NAMES
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
-from protocol.codes import Category, Grade, PartyRole, Source, Status, Trigger
+from protocol.codes import Category, Grade, PartyRole, Rung, Source, Status, Trigger
 from protocol.entries import Kind
 
 LEVELS: Final[Mapping[str, str]] = {
@@ -101,6 +101,13 @@ TRIGGERS: Final[Mapping[str, str]] = {
     Trigger.REPEATED_FAILURE: N_("Mediation failed repeatedly"),
 }
 
+RUNGS: Final[Mapping[str, str]] = {
+    Rung.BLUE: N_("Blue: the deadline is near"),
+    Rung.YELLOW: N_("Yellow: due today"),
+    Rung.RED: N_("Red: overdue"),
+}
+"""Steps of the ladder of a deadline."""
+
 MISSING: Final[Mapping[str, str]] = {
     "mediation": N_("a mediation attempt"),
     **{f"trigger:{trigger}": name for trigger, name in TRIGGERS.items()},
@@ -130,6 +137,7 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.DELIVERED: N_("Delivered"),
     Kind.BOUNCED: N_("Came back undelivered"),
     Kind.RECALLED: N_("Recalled"),
+    Kind.EXTENDED: N_("Deadline put off"),
     Kind.URGED: N_("Supervision order"),
     Kind.ANSWERED: N_("Order answered"),
     Kind.INVITED: N_("Joint mediation proposed"),
@@ -203,6 +211,8 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": STATUSES,
         "trigger": TRIGGERS,
         "triggers": TRIGGERS,
+        "rung": RUNGS,
+        "orders_at": RUNGS,
         "missing": MISSING,
         "kind": {**REQUESTS, **KINDS},
         "state": REQUEST_STATES,

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from protocol.codes import ENDED, Category, CenterCode, Grade, Source, Status, Trigger
+from protocol.codes import ENDED, Category, CenterCode, Grade, Rung, Source, Status, Trigger
 from protocol.custody import Custody
 from protocol.entries import Member, Party
 from protocol.records import Frozen, Instant
@@ -42,11 +42,23 @@ class Offer(Frozen):
 
 
 class Urge(Frozen):
-    """A supervision order and whether it was answered."""
+    """A supervision order and whether it was answered.
+
+    Attributes:
+        by: who ordered it.
+        reply_by: until when an answer is wanted.
+        answered: whether it was answered.
+        number: its number.
+        rung: the step of the ladder that ordered it by itself.
+        epoch: the custody term that it was ordered in.
+    """
 
     by: CenterCode
     reply_by: Instant | None = None
     answered: bool = False
+    number: str | None = None
+    rung: Rung | None = None
+    epoch: int | None = None
 
 
 class Outcome(StrEnum):
@@ -122,6 +134,9 @@ class CaseState(Frozen):
     end: End | None = None
     taken_back: tuple[TakenBack, ...] = ()
     reopenings: int = 0
+    extensions: int = 0
+    late: tuple[CenterCode, ...] = ()
+    """Who gave the case away after its deadline, once for each such term."""
     visits: int = 0
 
     @property

@@ -102,6 +102,14 @@ class Trigger(StrEnum):
     REPEATED_FAILURE = "repeated_failure"
 
 
+class Rung(StrEnum):
+    """Steps of the ladder of a deadline (督办): near, due today, past."""
+
+    BLUE = "blue"
+    YELLOW = "yellow"
+    RED = "red"
+
+
 def default_level(code: str) -> str:
     """The level that a division code suggests: ``...000000`` county, ``...000`` township, else village."""
     if code.endswith("000000"):

@@ -33,10 +33,18 @@ TRANSFERS = PUSHING | POPPING | KEEPING
 
 
 class Sender(Frozen):
-    """One who gave the case away and gets it back on return: its deadline, and how long the case was in flight."""
+    """One who gave the case away and gets it back on return.
+
+    Attributes:
+        center: who.
+        deadline: its deadline.
+        away_seconds: how long the case was in flight.
+        late: whether it gave the case away after its deadline.
+    """
 
     center: CenterCode
     deadline: Instant | None = None
+    late: bool = False
     away_seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
@@ -125,7 +133,8 @@ def depart(custody: Custody, entry: Entry) -> Custody:
         if destination_of_return(custody) != body.to:
             raise Refused("not-the-sender", expected=custody.stack[-1].center)
     elif kind in PUSHING:
-        stack = (*stack, Sender(center=head.center, deadline=custody.deadline))
+        late = custody.deadline is not None and custody.deadline < head.at
+        stack = (*stack, Sender(center=head.center, deadline=custody.deadline, late=late))
     deadline, working_days, not_after = None, None, None
     if kind in KEEPING:
         deadline = custody.deadline

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol import custody as custody_rules
+from protocol import deadlines
 from protocol import entries as e
 from protocol.case import Agreement, CaseState, End, Offer, Outcome, Partner, PartnerStatus, TakenBack, Urge
 from protocol.codes import Status
@@ -58,7 +59,7 @@ def _first(entry: Entry) -> CaseState:
         origin=head.center,
         status=Status.REGISTERED,
         seq=1,
-        custody=Custody(holder=head.center, held_by=(head.center,)),
+        custody=Custody(holder=head.center, held_by=(head.center,), deadline=body.deadline),
     )
 
 
@@ -138,8 +139,10 @@ def _reopened(state: CaseState, entry: Entry) -> Changes:
 
 def _departed(state: CaseState, entry: Entry) -> Changes:
     if custody_rules.is_take_back(entry):
-        return {"custody": custody_rules.come_back(state.custody, entry)}
+        return _came_back(state, entry)
     changes: Changes = {"custody": custody_rules.depart(state.custody, entry), "offer": None}
+    if deadlines.left_late(state, entry):
+        changes["late"] = (*state.late, entry.head.center)
     if isinstance(entry.body, e.Escalated):
         changes["triggers"] = state.triggers | frozenset(entry.body.triggers)
     return changes
@@ -157,11 +160,15 @@ def _delivered(state: CaseState, entry: Entry) -> Changes:
     partners = {code: partner for code, partner in state.partners.items() if code != flight.to}
     if handed or handed_back:
         partners[flight.sender] = Partner(status=PartnerStatus.ACCEPTED)
-    return {"custody": custody_rules.arrive(state.custody, entry), "partners": partners}
+    custody = custody_rules.arrive(state.custody, entry)
+    return {"custody": custody, "partners": partners, "late": deadlines.after_return(state, custody.deadline)}
 
 
-def _bounced(state: CaseState, entry: Entry) -> Changes:
-    return {"custody": custody_rules.come_back(state.custody, entry)}
+def _came_back(state: CaseState, entry: Entry) -> Changes:
+    flight = state.custody.flight
+    assert flight is not None
+    late = deadlines.after_failure(state.late, flight)
+    return {"custody": custody_rules.come_back(state.custody, entry), "late": late}
 
 
 def _visited(state: CaseState, _entry: Entry) -> Changes:
@@ -170,7 +177,8 @@ def _visited(state: CaseState, _entry: Entry) -> Changes:
 
 def _urged(state: CaseState, entry: Entry) -> Changes:
     assert isinstance(entry.body, e.Urged)
-    return {"urges": {**state.urges, entry.head.seq: Urge(by=entry.body.by, reply_by=entry.body.reply_by)}}
+    told = {name: getattr(entry.body, name) for name in ("by", "reply_by", "number", "rung")}
+    return {"urges": {**state.urges, entry.head.seq: Urge(epoch=state.epoch, **told)}}
 
 
 def _answered(state: CaseState, entry: Entry) -> Changes:
@@ -281,8 +289,9 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.RECALLED: _departed,
     Kind.REHOMED: _departed,
     Kind.DELIVERED: _delivered,
-    Kind.BOUNCED: _bounced,
+    Kind.BOUNCED: _came_back,
     Kind.VISITED: _visited,
+    Kind.EXTENDED: deadlines.extended,
     Kind.URGED: _urged,
     Kind.ANSWERED: _answered,
     Kind.INVITED: _invited,

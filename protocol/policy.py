@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from protocol.case import CaseState
-from protocol.codes import Grade, Trigger
+from protocol.codes import Grade, Rung, Trigger
 from protocol.records import Frozen
 
 CHECKED = frozenset({Trigger.GRADE_HIGH, Trigger.DEADLINE_MISSED, Trigger.REPEATED_FAILURE})
@@ -20,6 +20,7 @@ VISIT_DAYS_MAX = 12
 """Planned visits of one agreement."""
 
 VisitDay = Annotated[int, Field(ge=1, le=730)]
+TermDays = Annotated[int, Field(ge=0, le=366)]
 
 
 class Policy(Frozen):
@@ -33,6 +34,9 @@ class Policy(Frozen):
         view_hours: how long a broken glass stays open.
         near_days: days before a deadline from which it shows as near.
         visit_days: days after an agreement on which it is asked after (回访).
+        days_low, days_medium, days_high: working days that a term without another deadline has, by grade; 0 for none.
+        orders_at: steps of the ladder at which a supervision order is written by itself (督办).
+        reply_days: working days in which such an order wants its answer.
     """
 
     version: Annotated[int, Field(ge=1)] = 1
@@ -42,6 +46,15 @@ class Policy(Frozen):
     view_hours: Annotated[int, Field(ge=1, le=168)] = 24
     near_days: Annotated[int, Field(ge=0, le=60)] = 3
     visit_days: Annotated[tuple[VisitDay, ...], Field(max_length=VISIT_DAYS_MAX)] = (7, 30)
+    days_low: TermDays = 0
+    days_medium: TermDays = 0
+    days_high: TermDays = 0
+    orders_at: frozenset[Rung] = frozenset()
+    reply_days: Annotated[int, Field(ge=1, le=60)] = 3
+
+    def term_days(self, grade: Grade) -> int:
+        """Working days of a term without another deadline; 0 for none."""
+        return {Grade.LOW: self.days_low, Grade.MEDIUM: self.days_medium, Grade.HIGH: self.days_high}[grade]
 
 
 class Gate(Frozen):

@@ -71,10 +71,11 @@ class AskNote(Frozen):
 
 
 class AskUrge(Frozen):
-    """A supervision order (督办)."""
+    """A supervision order (督办) under its asker's number."""
 
     text: RequestText
     reply_by: Instant | None = None
+    number: ShortText | None = None
 
 
 class AskAnswer(Frozen):

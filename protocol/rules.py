@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
     Kind.REPLACED: Rule(ANY),
     Kind.DELIVERED: Rule(ANY, author=Author.DESTINATION),
     Kind.BOUNCED: Rule(ANY, author=Author.SENDER),
+    Kind.EXTENDED: Rule(OPEN),
     Kind.URGED: Rule(OPEN),
     Kind.ANSWERED: Rule(ANY),
     Kind.INVITED: Rule(OPEN),

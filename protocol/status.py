@@ -182,6 +182,8 @@ def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str
         if not state.ended:
             counted["held"] = 1
             counted[f"by_grade.{state.grade}"] = 1
+    if me in state.late:
+        counted["fell_due"] = state.late.count(me)
     if state.end is not None and state.end.center == me:
         counted.update(_ended(state.end, state.origin, level_of, visited=state.visits > 0))
     for taken in state.taken_back:

@@ -64,6 +64,7 @@ class Action(StrEnum):
     handoff_decline = "handoff_decline"
 
     # Supervision
+    extend = "extend"
     urge = "urge"
     answer = "answer"
     view = "view"

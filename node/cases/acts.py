@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from node.access import visible_row
-from node.cases import asking, granting, inputs, log, service, successors, transfers
+from node.cases import asking, granting, inputs, log, service, successors, supervision, transfers
 from node.cases.refusals import problem_of, too_large
 from node.cases.tables import RequestRow
+from node.cases.working_days import add_working_days
 from node.i18n import N_
 from node.invalid import Invalid
 from node.problems import Problem
@@ -69,8 +70,11 @@ def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str
         raise Refused("holder-cannot-ask", holder=unit.me)
     if act not in ASKED:
         service.refuse_non_holder(unit, case_id, given.epoch)
-    kind, body = ASKED[act]
-    return asking.ask(unit, case_id, kind, _asked(body, given), actor, epoch=given.epoch)
+    kind, build = ASKED[act]
+    body = _asked(build, given)
+    if isinstance(body, r.AskUrge):
+        body = supervision.numbered(unit, body)
+    return asking.ask(unit, case_id, kind, body, actor, epoch=given.epoch)
 
 
 def _asked(body: Asking, given: inputs.Input) -> Frozen:
@@ -149,6 +153,20 @@ def _assign(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseS
     return transfers.transfer(unit, state.id, Kind.ASSIGNED, body, actor)
 
 
+def _extend(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    """Put this term's deadline off: to an instant, or by working days from the present one."""
+    assert isinstance(given, inputs.ExtendInput)
+    if (given.deadline is None) == (given.working_days is None):
+        raise field_error("deadline", N_("Give either a deadline or working days."))
+    deadline = given.deadline
+    if given.working_days is not None:
+        if state.deadline is None:
+            raise Refused("no-deadline")
+        deadline = add_working_days(state.deadline, given.working_days)
+    body = e.Extended.model_validate({**given.model_dump(exclude={"epoch", "working_days"}), "deadline": deadline})
+    return log.write(unit, state.id, Kind.EXTENDED, body, actor)
+
+
 def _joint(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
     assert isinstance(given, inputs.JointInput)
     for partner in given.partners:
@@ -217,6 +235,7 @@ HOLDER: dict[str, Holding] = {
     "fail": _simple(Kind.FAILED, _as(e.WithReason)),
     "withdraw": _simple(Kind.WITHDRAWN, _as(e.WithReason)),
     "refer": _simple(Kind.REFERRED, _as(e.Referred)),
+    "extend": _extend,
     "close": _simple(Kind.CLOSED, lambda _given: e.Body()),
     "reopen": _simple(Kind.REOPENED, _as(e.Reopened)),
     "follow-ups": _simple(Kind.VISITED, _as(e.Visited)),

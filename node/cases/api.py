@@ -133,6 +133,7 @@ ACT_ROUTES = (
     ActRoute("return", Action.return_, inputs.ReasonInput, "Return the case to whoever gave it (退回)."),
     ActRoute("recall", Action.recall, inputs.ReasonInput, "Get back what was given away: take back, or ask."),
     ActRoute("assign", Action.assign, inputs.AssignInput, "Give the case to a child with 四定 (交办)."),
+    ActRoute("extend", Action.extend, inputs.ExtendInput, "Put the deadline off, with both sides' consent (延期)."),
     ActRoute("urge", Action.urge, inputs.UrgeInput, "Send a supervision order (督办)."),
     ActRoute("view", Action.view, inputs.ReasonInput, "Break the glass: read for a while, the reason on the log."),
     ActRoute("joint", Action.joint_invite, inputs.JointInput, "Invite partners to mediate jointly (联合调处)."),

@@ -17,6 +17,7 @@ from node.cases.tables import CaseRow, EntryRow, HeldBackRow
 from node.clock import LOCAL_ZONE
 from node.status.ledger import Ledger
 from protocol.case import CaseState, PartnerStatus
+from protocol.deadlines import last_rung
 from protocol.entries import Entry, read_entry
 from protocol.errors import OutOfOrder
 from protocol.folding import fold
@@ -288,7 +289,7 @@ def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
     """What the case asks of its holder, as plain columns; where only a header is known, since when."""
     state = sheet.state
     if state is None:
-        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "visit_on"))
+        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "last_rung", "visit_on"))
         return {**nothing, "accepted": False, "open_orders": 0, "since": newest_header(sheet).registered_at}
     custody = state.custody
     waiting = [urge for urge in state.urges.values() if not urge.answered]
@@ -300,6 +301,7 @@ def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
         "since": custody.since or state.registered_at,
         "open_orders": len(waiting),
         "answer_by": min((urge.reply_by for urge in waiting if urge.reply_by is not None), default=None),
+        "last_rung": last_rung(state),
         "visit_on": next_visit(state, reached, visit_days),
     }
 

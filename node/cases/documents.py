@@ -9,7 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.access import Access, access_of
+from node.cases.path import stops_of
 from node.cases.tables import CaseRow, EntryRow, RequestRow
+from node.cases.working_days import arranged, working_days
 from protocol.case import CaseState
 from protocol.entries import EntryHead, Member, Party
 from protocol.payloads import Invitation, RequestState
@@ -73,6 +75,16 @@ class LogEntry(BaseModel):
     data: dict[str, JsonValue] | None
 
 
+class StopOut(BaseModel):
+    """A term of custody; ``working_days`` lie between delivery and leaving, or now; ``since`` is None on the way."""
+
+    center: str
+    since: Instant | None
+    until: Instant | None
+    by: str
+    working_days: int
+
+
 class CaseItem(BaseModel):
     """A case as lists show it; what this center may not see is None."""
 
@@ -90,6 +102,7 @@ class CaseItem(BaseModel):
     in_transit_to: str | None
     epoch: int
     deadline: Instant | None
+    deadline_by_weekdays: bool
     overdue: bool
     joint: JointOut | None
     supervised: bool
@@ -109,6 +122,7 @@ class CaseDocument(CaseItem):
     """A case whole."""
 
     parties: list[Party] | None
+    path: list[StopOut] | None
     log: list[LogEntry] | None
 
 
@@ -125,11 +139,28 @@ def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument
     item = case_items(session, [row], now)[0]
     full = item.access == Access.FULL
     state = CaseState.model_validate_json(row.state) if full and row.state is not None else None
+    log = _log(session, row.id) if full else None
     return CaseDocument(
         **{name: getattr(item, name) for name in CaseItem.model_fields},
         parties=list(state.parties) if state is not None else None,
-        log=_log(session, row.id) if full else None,
+        path=_path(log, state, now) if log is not None and state is not None else None,
+        log=log,
     )
+
+
+def _path(log: list[LogEntry], state: CaseState, now: datetime) -> list[StopOut]:
+    """The centers on the way with their working days; the last one's end where the case ended."""
+    ended = state.end.at if state.end is not None else None
+    return [
+        StopOut(
+            center=stop.center,
+            since=stop.since,
+            until=stop.until or ended,
+            by=stop.by,
+            working_days=working_days(stop.since, stop.until or ended or now) if stop.since is not None else 0,
+        )
+        for stop in stops_of(log)
+    ]
 
 
 def case_items(session: Session, rows: Sequence[CaseRow], now: datetime) -> list[CaseItem]:
@@ -159,6 +190,7 @@ def _item(row: CaseRow, requests: list[RequestOut], now: datetime) -> CaseItem:
         in_transit_to=row.in_transit_to,
         epoch=row.epoch,
         deadline=row.deadline,
+        deadline_by_weekdays=row.deadline is not None and not arranged(row.deadline),
         overdue=not row.ended and row.deadline is not None and row.deadline < now,
         joint=_joint(state) if state is not None else None,
         supervised=row.supervised,

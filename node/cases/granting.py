@@ -211,7 +211,7 @@ def _urge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskUrge)
     _must_be_above(unit, asker)
-    urge = e.Urged(text=body.text, reply_by=body.reply_by, by=asker, request=request.record)
+    urge = e.Urged(text=body.text, reply_by=body.reply_by, by=asker, number=body.number, request=request.record)
     log.write(unit, state.id, Kind.URGED, urge, request.head.actor)
 
 

@@ -189,6 +189,14 @@ class AssignInput(Input):
     instructions: Annotated[str, Field(max_length=e.TEXT_MAX)] = ""
 
 
+class ExtendInput(ReasonInput):
+    """A deadline put off: to an instant, or by working days; and which parties agreed."""
+
+    deadline: Moment | None = None
+    working_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    consented: Annotated[list[e.Name], Field(min_length=1, max_length=e.PARTIES_MAX), BeforeValidator(_as_list)]
+
+
 class UrgeInput(RequestTextInput):
     """A supervision order."""
 

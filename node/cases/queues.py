@@ -66,13 +66,18 @@ class Here:
         local = self.now.astimezone(LOCAL_ZONE)
         return local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
+    @property
+    def near(self) -> datetime:
+        """When the days end that are near."""
+        return self.tomorrow + timedelta(days=self.near_days)
+
 
 def conditions(here: Here) -> dict[Queue, ColumnElement[bool]]:
     """Which rows stand in each queue."""
     held = and_(CaseRow.holder == here.me, CaseRow.ended.is_(False))
     unaccepted = and_(held, CaseRow.accepted.is_(False))
     ours = and_(CaseRow.access == Access.FULL, CaseRow.ended.is_(False))
-    near = here.tomorrow + timedelta(days=here.near_days)
+    near = here.near
     visits = (here.now.astimezone(LOCAL_ZONE) + VISIT_AHEAD).date()
     back = CaseRow.came_by.in_(CAME_BACK)
     return {

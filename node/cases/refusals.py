@@ -42,6 +42,20 @@ _TOLD: dict[str, tuple[int, str, str]] = {
     "not-a-partner": (409, N_("not-a-partner"), N_("{center} takes no part in the joint mediation.")),
     "not-invited": (409, N_("not-invited"), N_("{center} has no open invitation.")),
     "no-such-urge": (409, N_("no-such-urge"), N_("Entry {seq} is no supervision order.")),
+    "no-deadline": (409, N_("no-deadline"), N_("The case has no deadline that could be put off.")),
+    "deadline-passed": (
+        409,
+        N_("deadline-passed"),
+        N_("The deadline has passed already; it can't be put off any more."),
+    ),
+    "not-later": (422, "invalid", N_("The new deadline must be later than the present one.")),
+    "later-than-giver": (
+        409,
+        N_("later-than-giver"),
+        N_("The new deadline is later than that of {center}, which gave the case."),
+    ),
+    "no-such-party": (422, "invalid", N_("{name} is no party of this case.")),
+    "no-consent": (409, N_("no-consent"), N_("Both sides must agree. Missing: {party_role}.")),
     "recall-too-late": (409, N_("recall-too-late"), N_("{accepted_by} has already accepted the case there.")),
     "not-last-sender": (
         409,

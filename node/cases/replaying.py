@@ -9,7 +9,7 @@ Answers to requests are not done again: the request comes again and is judged ag
 import structlog
 from sqlalchemy import insert, select, update
 
-from node.cases import arrivals, frozen, transfers
+from node.cases import arrivals, frozen, supervision, transfers
 from node.cases.tables import NumberRow, RequestRow
 from node.directory import add_certificates
 from node.status.tables import DayCounterRow
@@ -18,7 +18,7 @@ from protocol.entries import Kind, Registered
 from protocol.errors import BadRecord
 from protocol.messages import Message, Type, read_message, read_payload
 from protocol.payloads import Certificates, Days, Entries, Refusal, RequestMessage, RequestState
-from protocol.requests import read_request
+from protocol.requests import AskUrge, read_request
 from protocol.sealing import open_own_message
 
 log = structlog.get_logger()
@@ -79,6 +79,8 @@ def _request(unit: Unit, message: Message) -> None:
     head = request.head
     if head.center != unit.me or unit.session.get(RequestRow, head.id) is not None:
         return
+    if isinstance(request.body, AskUrge) and request.body.number is not None:
+        supervision.keep_number(unit, request.body.number)
     unit.session.add(
         RequestRow(
             id=head.id,

@@ -7,7 +7,7 @@ from typing import NoReturn
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from node.cases import log, transfers
+from node.cases import log, supervision, transfers
 from node.cases.asking import check_named_epoch
 from node.cases.book import newest_header
 from node.cases.refusals import problem_of, too_large
@@ -51,6 +51,7 @@ def register(unit: Unit, registration: Registration, actor: str) -> CaseState:
     body = e.Registered(
         number=f"{unit.me}-{year}-{running:04d}",
         display_number=f"{short_name(unit.center.name)}〔{year}〕{running}号",
+        deadline=supervision.term_deadline(unit, registration.grade),
         **{name: getattr(registration, name) for name in Registration.model_fields},
     )
     try:

@@ -54,6 +54,8 @@ class CaseRow(Base):
     open_orders: Mapped[int]
     answer_by: Mapped[datetime | None]
     """Supervision orders that wait for an answer, and the first instant by which one is due."""
+    last_rung: Mapped[str | None]
+    """The step of the ladder at which the last order by rule of this term was written."""
     visit_on: Mapped[date | None]
     """The next planned follow-up visit."""
     state: Mapped[str | None] = mapped_column(Text)
@@ -142,6 +144,15 @@ class LostEntryRow(Base):
     kind: Mapped[str]
     record: Mapped[str] = mapped_column(Text)
     lost_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OrderNumberRow(Base):
+    """The last number given to a supervision order in a year."""
+
+    __tablename__ = "order_numbers"
+
+    year: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[int]
 
 
 class NumberRow(Base):

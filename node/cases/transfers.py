@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import select
 
-from node.cases import frozen, log, successors
+from node.cases import frozen, log, successors, supervision
 from node.cases.tables import RequestRow, TombstoneRow
 from node.cases.working_days import add_working_days
 from node.federation.tables import LaneRow, OutboxRow
@@ -69,6 +69,8 @@ def deliver(unit: Unit, state: CaseState) -> CaseState:
         deadline = custody.deadline
         if custody.working_days is not None:
             deadline = add_working_days(unit.now, custody.working_days)
+        elif deadline is None:
+            deadline = supervision.term_deadline(unit, state.grade)
         if deadline is not None and custody.not_after is not None:
             deadline = min(deadline, custody.not_after)
     held = log.write(unit, state.id, Kind.DELIVERED, Delivered(deadline=deadline), log.SYSTEM)

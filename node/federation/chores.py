@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from node.cases import arrivals, log, recovery, reseed
+from node.cases import arrivals, log, recovery, reseed, supervision
 from node.cases.tables import CaseRow
 from node.federation import healing, inbox, kept_backups
 from node.federation.retention import purge_old
@@ -29,6 +29,7 @@ def run(center: "Center") -> None:
     work.go_on(center)
     healing.finish(center)
     tell_overdue(center)
+    supervision.order_by_rule(center)
     purge_views(center)
     kept_backups.tidy(center)
     purge_old(center.database, center.clock)

@@ -16,6 +16,7 @@ from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.cases import inputs
 from node.cases.acts import FieldError, perform
+from node.cases.path import stops_of
 from node.cases.refusals import told
 from node.center import Center
 from node.clock import LOCAL_ZONE
@@ -30,7 +31,7 @@ from node.web.case_actions import BY_ACT, CaseAction
 from node.web.case_choices import choices_of, first_values
 from node.web.case_log import log_lines
 from node.web.case_offers import offered, open_urges, why_not_closed
-from node.web.case_path import delivery_of, stops_of
+from node.web.case_path import delivery_of
 from node.web.case_view import CaseView, planned_visits, read_case, situation_of
 from node.web.center import center_of
 from node.web.forms import Document, FormData, Sent, Values, errors_of, form_key, missing, read

@@ -236,6 +236,25 @@ ACTIONS: Final = (
         note=N_("Granted by the other center's system as long as nobody there has accepted the case."),
     ),
     CaseAction(
+        action=Action.extend,
+        act="extend",
+        model=inputs.ExtendInput,
+        label=N_("Put the deadline off"),
+        icon="calendar-plus",
+        fields=(
+            Field(name="working_days", label=N_("By working days"), kind="number"),
+            Field(name="deadline", label=N_("or a fixed deadline"), kind="instant"),
+            Field(
+                name="consented",
+                label=N_("Parties who agreed"),
+                kind="names",
+                required=True,
+                hint=N_("Of either side at least one; names with commas between."),
+            ),
+            _REASON,
+        ),
+    ),
+    CaseAction(
         action=Action.urge,
         act="urge",
         model=inputs.UrgeInput,

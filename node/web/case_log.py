@@ -43,6 +43,7 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.DELIVERED: ("inbox", "move"),
     Kind.BOUNCED: ("alert-triangle", "warned"),
     Kind.RECALLED: ("arrow-back-up", "move"),
+    Kind.EXTENDED: ("calendar-plus", ""),
     Kind.URGED: ("bell-ringing", "warned"),
     Kind.ANSWERED: ("check", ""),
     Kind.INVITED: ("users-group", ""),
@@ -62,6 +63,9 @@ _LABELS: Final[Mapping[str, str]] = {
     "partners": N_("Partners"),
     "grade": N_("Risk"),
     "triggers": N_("Triggers"),
+    "number": N_("Number"),
+    "rung": N_("Step"),
+    "consented": N_("Agreed by"),
     "held_at": N_("Held at"),
     "place": N_("Place"),
     "mediators": N_("Mediators"),
@@ -163,7 +167,7 @@ class LogWriter:
     def _shown(self, kind: str, name: str, value: object) -> str:
         if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
             return self._many(value, self._name_of)
-        if name in ("grade", "triggers", "category", "source"):
+        if name in ("grade", "triggers", "category", "source", "rung"):
             return self._many(value, lambda code: word(self._language, name, code))
         if isinstance(value, bool):
             return translate(self._language, N_("yes") if value else N_("no"))

@@ -37,6 +37,7 @@ _HOLDERS: Final[dict[Action, Kind]] = {
     Action.joint_invite: Kind.INVITED,
     Action.joint_entry: Kind.JOINT_NOTED,
     Action.answer: Kind.ANSWERED,
+    Action.extend: Kind.EXTENDED,
 }
 """What the holder itself writes, and the entry that it becomes."""
 
@@ -89,6 +90,7 @@ def _as_holder(situation: Situation, state: CaseState) -> Iterator[Action]:
         Action.return_: bool(custody.stack),
         Action.joint_entry: state.joint,
         Action.answer: bool(open_urges(state)),
+        Action.extend: state.deadline is not None,
         Action.close: not state.missing_countersignatures(),
     }
     for action, kind in _HOLDERS.items():

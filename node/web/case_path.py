@@ -1,68 +1,18 @@
-"""The way of a case through centers, stop by stop, and where its last transfer stands: sent, delivered, accepted."""
+"""Where the last transfer of a case stands: sent, delivered, accepted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from node.cases.documents import CaseDocument, LogEntry
+from node.cases.path import TRANSFERS, taken_back
 from node.center import Center
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from protocol.entries import Kind
 from protocol.link import State
-
-TRANSFERS: Final = frozenset(
-    {Kind.ESCALATED, Kind.ASSIGNED, Kind.RETURNED, Kind.HANDED_OFF, Kind.RECALLED, Kind.REHOMED}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A term of custody; ``until`` is None for the present one, ``since`` None where the case is still to come."""
-
-    center: str
-    since: datetime | None
-    until: datetime | None = None
-    by: str = ""
-    sent_at: datetime | None = None
-
-    @property
-    def coming(self) -> bool:
-        """Whether the case is on its way here."""
-        return self.since is None
-
-
-def stops_of(log: Iterable[LogEntry]) -> list[Stop]:
-    """The centers that held the case, in order, and the one that it is on its way to.
-
-    ``by`` is the kind of transfer that led to a stop, ``sent_at`` when it was sent.
-    """
-    stops: list[Stop] = []
-    for entry in log:
-        if entry.kind == Kind.REGISTERED:
-            stops.append(Stop(entry.center, entry.at))
-        elif entry.kind == Kind.BOUNCED or _taken_back(entry):
-            stops = _without_flight(stops)
-        elif entry.kind in TRANSFERS and stops:
-            stops[-1] = replace(stops[-1], until=entry.at)
-            stops.append(Stop(str((entry.data or {}).get("to", "")), None, by=entry.kind, sent_at=entry.at))
-        elif entry.kind == Kind.DELIVERED and stops:
-            stops[-1] = replace(stops[-1], center=entry.center, since=entry.at)
-    return stops
-
-
-def _taken_back(entry: LogEntry) -> bool:
-    return entry.kind == Kind.RECALLED and bool((entry.data or {}).get("taken_back"))
-
-
-def _without_flight(stops: list[Stop]) -> list[Stop]:
-    """As it was before the transfer that failed."""
-    if len(stops) > 1 and stops[-1].coming:
-        return [*stops[:-2], replace(stops[-2], until=None)]
-    return stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +54,7 @@ def delivery_of(session: Session, center: Center, document: CaseDocument) -> Del
 def _last_transfer(log: Sequence[LogEntry], me: str) -> Delivery | None:
     found: Delivery | None = None
     for entry in log:
-        if entry.kind == Kind.BOUNCED or _taken_back(entry):
+        if entry.kind == Kind.BOUNCED or taken_back(entry):
             found = None
         elif entry.kind in TRANSFERS:
             to = str((entry.data or {}).get("to", ""))

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.cases.documents import CaseDocument
+from node.cases.path import TRANSFERS, Stop, stops_of
 from node.cases.queues import Queue, by_holder
 from node.center import Center
 from node.errors_http import language_of
@@ -20,7 +21,7 @@ from node.web.case_lines import QUERY_MAX, SORTS, Wanted, read_page
 from node.web.case_list import here_of, queue_of
 from node.web.case_log import LogLine, log_lines
 from node.web.case_offers import offered
-from node.web.case_path import TRANSFERS, Delivery, Stop, delivery_of, stops_of
+from node.web.case_path import Delivery, delivery_of
 from node.web.case_view import read_case, situation_of
 from node.web.center import center_of
 from node.web.links import link_rows

@@ -48,6 +48,17 @@ FIELDS: Final = (
         kind="names",
         hint=N_("Several numbers with commas between, such as 7, 30."),
     ),
+    Field(
+        name="days_low",
+        label=N_("Working days of a term, low risk"),
+        kind="number",
+        required=True,
+        hint=N_("0: none, unless the assignment sets one."),
+    ),
+    Field(name="days_medium", label=N_("Working days of a term, medium risk"), kind="number", required=True),
+    Field(name="days_high", label=N_("Working days of a term, high risk"), kind="number", required=True),
+    Field(name="orders_at", label=N_("Supervision orders by rule"), kind="choices", words="orders_at"),
+    Field(name="reply_days", label=N_("Working days to answer such an order"), kind="number", required=True),
 )
 
 
@@ -81,7 +92,7 @@ def policy_sent(request: Request, sent: Sent) -> Response:
 
 def _policy(document: Document) -> Policy:
     try:
-        return Policy.model_validate({"triggers": [], "visit_days": [], **document})
+        return Policy.model_validate({"triggers": [], "visit_days": [], "orders_at": [], **document})
     except ValidationError as error:
         raise Invalid(error.errors()) from error
 
@@ -95,6 +106,11 @@ def values_of(policy: Policy) -> Values:
         "view_hours": str(policy.view_hours),
         "near_days": str(policy.near_days),
         "visit_days": ", ".join(map(str, policy.visit_days)),
+        "days_low": str(policy.days_low),
+        "days_medium": str(policy.days_medium),
+        "days_high": str(policy.days_high),
+        "orders_at": sorted(policy.orders_at),
+        "reply_days": str(policy.reply_days),
     }
 
 
@@ -127,5 +143,5 @@ def _page(
         in_force=center.policy,
         history=known,
         below=len(tree.descendants(center.code)),
-        choices={"triggers": words(language, "triggers")},
+        choices={"triggers": words(language, "triggers"), "orders_at": words(language, "orders_at")},
     )

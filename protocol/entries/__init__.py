@@ -44,7 +44,7 @@ from protocol.entries.parts import (
     Title,
     WithReason,
 )
-from protocol.entries.supervision import Answered, LeadOrdered, Urged, Viewed
+from protocol.entries.supervision import Answered, Extended, LeadOrdered, Urged, Viewed
 from protocol.entries.transfers import Assigned, Bounced, Delivered, Escalated, Recalled, Rehomed, Replaced, Transfer
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Entry",
     "EntryHead",
     "Escalated",
+    "Extended",
     "Graded",
     "Invited",
     "Joined",

@@ -37,6 +37,7 @@ BODIES: dict[str, type[Body]] = {
     Kind.DELIVERED: transfers.Delivered,
     Kind.BOUNCED: transfers.Bounced,
     Kind.RECALLED: transfers.Recalled,
+    Kind.EXTENDED: supervision.Extended,
     Kind.URGED: supervision.Urged,
     Kind.ANSWERED: supervision.Answered,
     Kind.INVITED: joint.Invited,

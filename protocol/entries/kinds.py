@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DELIVERED = "delivered"
     BOUNCED = "bounced"
     RECALLED = "recalled"
+    EXTENDED = "extended"
     URGED = "urged"
     ANSWERED = "answered"
     INVITED = "invited"

@@ -22,6 +22,7 @@ class Registered(Body):
     source: Source = Source.VISIT
     grade: Grade = Grade.LOW
     occurred_at: Instant | None = None
+    deadline: Instant | None = None
 
 
 class Graded(Body):

@@ -49,6 +49,7 @@ ACTS: dict[str, Json] = {
     "return": REASON,
     "recall": REASON,
     "assign": {"to": VILLAGE, **FOUR},
+    "extend": {"working_days": 3, "consented": ["张三", "李四"], **REASON},
     "urge": {"text": "t"},
     "urge/1/answer": {"text": "t"},
     "view": REASON,
@@ -219,6 +220,9 @@ LIMITS: list[tuple[str, Json, str, int]] = [
     ("assign", {"to": VILLAGE, **FOUR, "lead": "长" * 101}, "lead", e.NAME_MAX),
     ("assign", {"to": VILLAGE, **FOUR, "working_days": 367}, "working_days", 366),
     ("assign", {"to": VILLAGE, **FOUR, "working_days": 0}, "working_days", 1),
+    ("extend", {**ACTS["extend"], "consented": ["n"] * 31}, "consented", e.PARTIES_MAX),
+    ("extend", {**ACTS["extend"], "working_days": 367}, "working_days", 366),
+    ("extend", {**ACTS["extend"], "reason": "长" * 1001}, "reason", e.REASON_MAX),
     ("urge", {"text": "长" * 1501}, "text", e.REQUEST_TEXT_MAX),
     ("urge/1/answer", {"text": "长" * 1501}, "text", e.REQUEST_TEXT_MAX),
     ("joint", {"partners": [OTHER_TOWN] * 21, **REASON}, "partners", e.PARTNERS_MAX),
@@ -282,6 +286,7 @@ INSTANTS: list[tuple[str, Json, str]] = [
     ("mediations", SESSION, "held_at"),
     ("follow-ups", ACTS["follow-ups"], "held_at"),
     ("assign", {"to": VILLAGE, **WITHOUT_DEADLINE}, "deadline"),
+    ("extend", {"consented": ["张三"], **REASON}, "deadline"),
     ("urge", {"text": "t"}, "reply_by"),
 ]
 
@@ -398,7 +403,7 @@ BY_OTHERS = {"recall", "urge", "view", "joint/accept", "joint/decline", "joint/c
     "handoff/accept",
     "handoff/decline",
 }
-OTHERWISE = {"urge/1/answer": "no-such-urge"} | dict.fromkeys(BY_OTHERS, "holder-cannot-ask")
+OTHERWISE = {"urge/1/answer": "no-such-urge", "extend": "no-deadline"} | dict.fromkeys(BY_OTHERS, "holder-cannot-ask")
 
 
 @pytest.fixture(scope="module")
@@ -445,6 +450,7 @@ MAY_NOT: dict[Role, list[str]] = {
     Role.admin: ["register", "read", *ACTS],
     Role.clerk: [
         *("grade", "correct", "mediations", "agree", "fail", "withdraw", "refer", "assign", "return"),
+        *("extend",),
         *("urge", "view", "joint", "joint/accept", "joint/lead", "handoff", "handoff/accept", "reopen"),
     ],
     Role.mediator: [

@@ -212,6 +212,7 @@ BODIES: dict[Kind, Body] = {
     Kind.HANDED_OFF: e.Transfer(to=OTHER_VILLAGE, reason="对方牵头"),
     Kind.REHOMED: e.Rehomed(to=OTHER_VILLAGE, reason="撤并"),
     Kind.REPLACED: e.Replaced(former=OTHER_VILLAGE, successor=OTHER_TOWN),
+    Kind.EXTENDED: e.Extended(deadline=START + timedelta(days=20), reason="等鉴定", consented=("张三",)),
     Kind.URGED: e.Urged(text="抓紧", by=COUNTY),
     Kind.INVITED: e.Invited(partners=(OTHER_VILLAGE,), reason="跨界"),
     Kind.OFFERED: e.Offered(to=OTHER_VILLAGE, reason="对方牵头"),

@@ -104,6 +104,7 @@ def test_the_grid_knows_every_kind_that_a_holder_writes_by_itself() -> None:
         Kind.DELIVERED,
         Kind.BOUNCED,
         Kind.ANSWERED,
+        Kind.EXTENDED,
         Kind.COUNTERSIGNED,
         Kind.JOINED,
         Kind.DECLINED,

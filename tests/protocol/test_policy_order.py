@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.codes import Trigger
+from protocol.codes import Rung, Trigger
 from protocol.errors import BadRecord
 from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, PolicyOrder, check, issue, looser, strictest
@@ -17,6 +17,11 @@ STRICT = Policy(
     view_hours=2,
     near_days=5,
     visit_days=(7, 14),
+    days_low=1,
+    days_medium=7,
+    days_high=20,
+    orders_at=frozenset({Rung.RED}),
+    reply_days=1,
 )
 
 
@@ -52,6 +57,11 @@ def test_of_two_policies_the_stricter_word_counts_field_by_field() -> None:
     assert both.model_copy(update={"version": 9}) == STRICT.model_copy(update={"visit_days": (7, 14, 30)})
     assert both.version == MILD.version
     assert strictest(STRICT, MILD).model_copy(update={"version": 4}) == both
+
+
+def test_of_two_limits_the_shorter_counts_and_none_is_none() -> None:
+    both = strictest(Policy(days_low=9, days_high=3), Policy(days_low=5, days_medium=4))
+    assert (both.days_low, both.days_medium, both.days_high) == (5, 4, 3)
 
 
 def test_looser_names_what_asks_for_less() -> None:

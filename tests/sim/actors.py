@@ -178,6 +178,7 @@ class Actors:
             weights["assign"] = 3.0 * moving if self._world.has_children(machine.code) else 0.0
             weights["return"] = 1.5 * moving if custody.get("stack") else 0.0
             weights["handoff"] = 1.0 * moving
+            weights["extend"] = 1.0 if custody.get("deadline") else 0.0
             if custody.get("accepted_by") is not None:
                 weights["mediations"] = 3.0 if sight.status in {"accepted", "mediating", "failed"} else 0.0
                 weights |= {"agree": 2.0, "fail": 1.0} if sight.status == "mediating" else {}
@@ -290,6 +291,7 @@ _FORMS: dict[str, Form] = {
     "follow-ups": _visit,
     "escalate": _escalate,
     "urge/answer": _answer,
+    "extend": lambda random, text, _sight: {"working_days": random.randint(1, 9), "consented": [text], "reason": text},
     "joint/countersign": lambda _random, _text, sight: {"agreement_seq": sight.state.get("agreement_seq") or 1},
     "accept": _nothing,
     "close": _nothing,

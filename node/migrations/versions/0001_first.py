@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("open_orders", sa.Integer(), nullable=False),
         sa.Column("answer_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_rung", sa.String(), nullable=True),
         sa.Column("visit_on", sa.Date(), nullable=True),
         sa.Column("state", sa.Text(), nullable=True),
         sa.Column("invitation", sa.Text(), nullable=True),
@@ -222,6 +223,12 @@ def upgrade() -> None:
         sa.Column("year", sa.Integer(), nullable=False),
         sa.Column("last", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("year", name=op.f("pk_numbers")),
+    )
+    op.create_table(
+        "order_numbers",
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("year", name=op.f("pk_order_numbers")),
     )
     op.create_table(
         "outbox",
@@ -422,6 +429,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outbox_message_id"))
 
     op.drop_table("outbox")
+    op.drop_table("order_numbers")
     op.drop_table("numbers")
     op.drop_table("moves")
     with op.batch_alter_table("lost_entries", schema=None) as batch_op:
