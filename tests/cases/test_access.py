@@ -43,6 +43,7 @@ HEADER = {
     "holder",
     "epoch",
     "overdue",
+    "deadline_by_weekdays",
     "supervised",
     "registered_at",
 }
