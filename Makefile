@@ -34,8 +34,11 @@ test: setup ## Run the tests, two files at a time; PYTEST_ARGS="-n 0 -k custody 
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(PYTEST_ARGS)
 
 .PHONY: browser
-browser: setup ## Run the tests that drive a real Chromium
-	@exec $(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+browser: setup ## Run the tests that drive real browsers: Debian's Chromium, and Chromium 109 if it was fetched
+	@exec $(BIN)/python -m pytest -m browser -rs $(PYTEST_ARGS)
+
+.PHONY: chromium109
+chromium109: .chromium109/chromium ## Fetch Chromium 109, the last for Windows 7, for the tests (53 MB)
 
 SEEDS ?= 100
 FIRST ?= 1
@@ -89,7 +92,7 @@ clean: ## Remove caches and build results (.venv, node_modules and .demo stay)
 
 .PHONY: distclean
 distclean: clean ## Remove also what `make setup` made (.demo stays)
-	rm -rf .venv node_modules $(VENDOR)
+	rm -rf .venv node_modules .chromium109 $(VENDOR)
 
 # ---------------------------------------------------------------- steps of setup
 
@@ -121,6 +124,12 @@ $(INSTALLED): pyproject.toml $(PACKAGES)
 $(MODULES): package.json package-lock.json .npmrc $(PACKAGES)
 	@echo "Installing third-party files of the pages"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel=error
+	@touch $@
+
+# Only for the tests of the pages: nobody else needs it.
+.chromium109/chromium: tests/browser/chromium109.mjs $(PACKAGES)
+	@echo "Fetching Chromium 109"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/node tests/browser/chromium109.mjs
 	@touch $@
 
 $(STATIC): deploy/static/build.mjs deploy/static/echarts.mjs node/web/icons.txt $(MODULES)

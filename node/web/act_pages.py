@@ -1,4 +1,4 @@
-"""The page of a case, and one page for each thing that can be done with it.
+"""One page for each thing that can be done with a case.
 
 An act's page shows its form with GET and does it with POST; what was accepted leads back to the case, what
 was refused shows the form again with everything typed and the reason, and the case as it is now.
@@ -16,8 +16,6 @@ from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.cases import inputs
 from node.cases.acts import FieldError, perform
-from node.cases.path import stops_of
-from node.cases.refusals import told
 from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.errors_http import language_of
@@ -27,37 +25,22 @@ from node.idempotency import Attempt
 from node.invalid import Invalid
 from node.problems import Problem
 from node.unit import Unit, unit_of
+from node.web import party_rows
 from node.web.case_actions import BY_ACT, CaseAction
-from node.web.case_choices import choices_of, first_values
+from node.web.case_choices import choices_of, first_values, limits_of
 from node.web.case_log import log_lines
-from node.web.case_offers import offered, open_urges, why_not_closed
-from node.web.case_path import delivery_of
-from node.web.case_view import CaseView, planned_visits, read_case, situation_of
+from node.web.case_view import CaseView, read_case
 from node.web.center import center_of
-from node.web.forms import Document, FormData, Sent, Values, errors_of, form_key, missing, read
+from node.web.forms import Document, Finder, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.gate import gate_view
-from node.web.joint_view import joint_view
 from node.web.loads import named_before, read_loads
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
 from node.web.session import signed_in
-from node.words import place_name
+from node.words import place_name, words
 from protocol.link import State
 
 router = APIRouter()
-
-SHOWN_ACTIONS = 5
-"""Buttons beside each other; the others stand in a menu."""
-
-REGISTERED = "register"
-
-LIMITS = (
-    ("1", N_("simple: 1 working day")),
-    ("7", N_("ordinary: 7 working days")),
-    ("20", N_("complex: 20 working days")),
-    ("", N_("by a fixed day")),
-)
-"""Time limits of an assignment by custom (DOMAIN.md); the last one leaves it to the fixed deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +68,6 @@ class Missing(Exception):
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(", ".join(errors))
         self.errors = errors
-
-
-@router.get("/cases/{case_id}")
-def case_page(request: Request, case_id: str, done: str = "") -> Response:
-    """The case, as far as this center may see it."""
-    caller = signed_in(request, Action.read_cases)
-    center, language = center_of(request), language_of(request)
-    with center.database.read() as session:
-        case = read_case(session, case_id, center.clock.now())
-        delivery = delivery_of(session, center, case.document)
-    situation = situation_of(center, case)
-    return render(
-        request,
-        "case.html",
-        caller=caller,
-        case=case.document,
-        state=case.state,
-        joint=joint_view(case, language),
-        log=log_lines(center, case.document, language),
-        stops=stops_of(case.document.log or []),
-        delivery=delivery,
-        why=why_not_closed(situation, caller.roles),
-        orders=open_urges(case.state) if case.state is not None else [],
-        visits=planned_visits(center, case),
-        actions=offered(situation, caller.roles),
-        shown_actions=SHOWN_ACTIONS,
-        requests=_requests(case, language),
-        done=BY_ACT[done].label if done in BY_ACT else N_("Register") if done == REGISTERED else "",
-    )
 
 
 @router.get("/cases/{case_id}/{act:path}")
@@ -145,12 +99,12 @@ def act_sent(request: Request, case_id: str, act: str, sent: Sent) -> Response:
     except Missing as error:
         errors = error.errors
     except Invalid as error:
-        errors = errors_of(error, action.fields, language)
+        errors = errors_of(error, action.fields, language, _finder(action, case, sent))
     except Problem as problem:
         if problem.status not in (409, 422):
             raise
         errors, status = {"": refusal_text(problem, center, language)}, problem.status
-    values = {**sent.values(action.fields), "form": sent.one("form")}
+    values = {**sent.values(action.fields), **_typed_parties(action, case, sent), "form": sent.one("form")}
     now = _read(center, case_id)
     changed = _last_entry(center, now, language) if sent.one("epoch") not in ("", str(now.document.epoch)) else ""
     return _form(request, caller, action, now, Filled(values, errors, status, changed))
@@ -177,7 +131,7 @@ def _given(action: CaseAction, case: CaseView, sent: FormData, language: Languag
     if empty:
         raise Missing(empty)
     if action.action is Action.correct:
-        document = _changes(case, document)
+        document = _changes(case, document, sent)
         if not document["changes"]:
             raise Missing({"": translate(language, N_("Nothing was changed."))})
     if sent.one("epoch"):
@@ -188,12 +142,28 @@ def _given(action: CaseAction, case: CaseView, sent: FormData, language: Languag
         raise Invalid(error.errors()) from error
 
 
-def _changes(case: CaseView, document: Document) -> Document:
+def _changes(case: CaseView, document: Document, sent: FormData) -> Document:
     """A correction says only what differs from what stands there now."""
     changes = {
         name: value for name, value in document.items() if name != "reason" and value != getattr(case.document, name)
     }
+    known = case.document.parties or []
+    parties = list(party_rows.corrected(sent, known).values())
+    if sent.has("party-1-name") and parties != [party.model_dump(exclude_none=True) for party in known]:
+        changes["parties"] = parties
     return {"changes": changes, "reason": document["reason"]}
+
+
+def _typed_parties(action: CaseAction, case: CaseView, sent: FormData) -> Values:
+    if action.action is not Action.correct:
+        return {}
+    return party_rows.typed(sent, party_rows.rows_for(case.document.parties or []), (*party_rows.CORRECTED, "was"))
+
+
+def _finder(action: CaseAction, case: CaseView, sent: FormData) -> Finder:
+    if action.action is not Action.correct:
+        return str
+    return party_rows.finder(list(party_rows.corrected(sent, case.document.parties or [])))
 
 
 def _once(unit: Unit, caller: Caller, act: Act, key: str) -> str:
@@ -213,11 +183,16 @@ def _form(request: Request, caller: Caller, action: CaseAction, case: CaseView, 
         target = _target(center, action, case)
         link = session.get(LinkRow, target) if target is not None else None
         linked = link.state == State.LINKED if link is not None else None
+        if action.action is Action.correct:
+            parties = case.document.parties or []
+            roles = words(language, "party_role")
+            context = {"party_rows": party_rows.rows_for(parties), "parties": parties, "party_roles": roles}
+            context["party_limits"] = party_rows.LIMITS
         if action.action is Action.assign:
             context = {
                 "loads": read_loads(session, center),
                 "named_before": named_before(session, center),
-                "limits": [(days, translate(language, text)) for days, text in LIMITS],
+                "limits": limits_of(center.clock.now(), language),
             }
     return render(
         request,
@@ -256,20 +231,3 @@ def _action(act: str) -> CaseAction:
 def _read(center: Center, case_id: str) -> CaseView:
     with center.database.read() as session:
         return read_case(session, case_id, center.clock.now())
-
-
-def _requests(case: CaseView, language: Language) -> list[dict[str, str]]:
-    """Our requests, the newest first, with the reason of a refusal in words."""
-    return [
-        {"kind": request.kind, "state": request.state, "why": _why(request.reason, language)}
-        for request in reversed(case.document.requests)
-        if request.mine
-    ]
-
-
-def _why(reason: str | None, language: Language) -> str:
-    if not reason:
-        return ""
-    message = told(reason)
-    words = reason if "{" in message else message
-    return translate(language, words)

@@ -2,19 +2,41 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from node.accounts.roles import Action
+from node.cases.working_days import add_working_days
 from node.center import Center
+from node.clock import LOCAL_ZONE
 from node.i18n import N_, Language, translate
+from node.web import party_rows
 from node.web.case_actions import CaseAction
 from node.web.case_offers import open_urges
 from node.web.case_view import CaseView
 from node.web.forms import Values
+from node.web.times import date_words
 from node.words import place_name, words
 from protocol.policy import CHECKED
 
 Choices = dict[str, list[tuple[str, str]]]
 """Field -> (value, words) pairs."""
+
+LIMITS: Final = (
+    (1, N_("simple: 1 working day, {day}")),
+    (7, N_("ordinary: 7 working days, {day}")),
+    (20, N_("complex: 20 working days, {day}")),
+)
+"""Time limits of an assignment by custom (DOMAIN.md), in working days."""
+
+
+def limits_of(now: datetime, language: Language) -> list[tuple[str, str]]:
+    """The limits to choose from, with their last days if it is delivered today; the empty one is a fixed day."""
+    today = now.astimezone(LOCAL_ZONE).date()
+    found = []
+    for days, text in LIMITS:
+        last = add_working_days(now, days).astimezone(LOCAL_ZONE).date()
+        found.append((str(days), translate(language, text, day=date_words(last, today, language))))
+    return [*found, ("", translate(language, N_("by a fixed day")))]
 
 
 def choices_of(action: CaseAction, center: Center, case: CaseView, language: Language) -> Choices:
@@ -80,4 +102,6 @@ def first_values(action: CaseAction, case: CaseView, now: datetime) -> Values:
             values["agreement_seq"] = str(state.agreement_seq or "")
         elif action.action in (Action.correct, Action.grade) and hasattr(document, field.name):
             values[field.name] = str(getattr(document, field.name) or "")
+    if action.action is Action.correct:
+        values |= party_rows.shown(document.parties or [])
     return values

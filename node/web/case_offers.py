@@ -4,7 +4,7 @@ The services judge again, since somebody else may have acted first; here it is o
 in vain.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,9 +68,35 @@ class Situation:
 
 
 def offered(situation: Situation, roles: frozenset[Role]) -> list[CaseAction]:
-    """The actions to show, in the table's order."""
+    """The actions to show: the leading one first, the others in the table's order."""
     possible = frozenset(_possible(situation))
-    return [one for one in ACTIONS if one.action in possible and allowed(roles, one.action)]
+    found = [one for one in ACTIONS if one.action in possible and allowed(roles, one.action)]
+    first = leading(situation, found)
+    return sorted(found, key=lambda one: one is not first)
+
+
+_FIRST: Final = (
+    Action.joint_accept,
+    Action.handoff_accept,
+    Action.accept,
+    Action.countersign,
+    Action.answer,
+)
+"""What somebody else waits for, before the usual next step."""
+
+_USUAL: Final[dict[Status, tuple[Action, ...]]] = {
+    Status.ACCEPTED: (Action.mediate,),
+    Status.MEDIATING: (Action.mediate,),
+    Status.AGREED: (Action.close, Action.follow_up),
+    Status.CLOSED: (Action.follow_up,),
+}
+"""What usually comes next in a status."""
+
+
+def leading(situation: Situation, actions: Sequence[CaseAction]) -> CaseAction | None:
+    """The one action that stands out: what others wait for, else the usual next step; None where there is none."""
+    wanted = (*_FIRST, *_USUAL.get(situation.status, ()))
+    return next((one for name in wanted for one in actions if one.action is name), None)
 
 
 def _possible(situation: Situation) -> Iterator[Action]:

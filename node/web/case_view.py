@@ -45,6 +45,15 @@ class PlannedVisit:
     made: bool
 
 
+def agreement_of(case: CaseView) -> str:
+    """The text of the present agreement; empty where there is none, or its body was purged."""
+    state = case.state
+    if state is None or state.agreement_seq is None:
+        return ""
+    entry = next((entry for entry in case.document.log or [] if entry.seq == state.agreement_seq), None)
+    return str((entry.data or {}).get("agreement", "")) if entry is not None else ""
+
+
 def planned_visits(center: Center, case: CaseView) -> list[PlannedVisit]:
     """The planned visits of the present agreement."""
     state = case.state

@@ -82,6 +82,10 @@ class FormData:
             if isinstance(value, str):
                 self._values.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
 
+    def has(self, name: str) -> bool:
+        """Whether the form has this field, empty or not."""
+        return name in self._values
+
     def one(self, name: str) -> str:
         """The value of a field; empty if it has none."""
         return next(iter(self._values.get(name, [])), "")

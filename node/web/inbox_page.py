@@ -20,7 +20,7 @@ from node.web.case_actions import CaseAction
 from node.web.case_lines import QUERY_MAX, SORTS, Wanted, read_page
 from node.web.case_list import here_of, queue_of
 from node.web.case_log import LogLine, log_lines
-from node.web.case_offers import offered
+from node.web.case_offers import leading, offered
 from node.web.case_path import Delivery, delivery_of
 from node.web.case_view import read_case, situation_of
 from node.web.center import center_of
@@ -41,6 +41,9 @@ KEYS: Final = {"accept": "s", "assign": "a", "return": "r", "escalate": "e"}
 BAR: Final = 6
 """Buttons in the decision bar; the others stand in a menu."""
 
+BAR_PHONE: Final = 2
+"""The same on a phone: one row, so that the case stays in sight."""
+
 Text = Annotated[str, Query(max_length=QUERY_MAX)]
 
 
@@ -53,6 +56,7 @@ class Detail:
     stops: list[Stop]
     delivery: Delivery | None
     actions: list[CaseAction]
+    leading: CaseAction | None
     arrival: LogLine | None
 
 
@@ -110,19 +114,23 @@ def inbox(
         detail=detail,
         keys=KEYS,
         bar=BAR,
+        bar_phone=BAR_PHONE,
     )
 
 
 def _detail(session: Session, center: Center, case_id: str, caller: Caller, language: Language) -> Detail:
     view = read_case(session, case_id, center.clock.now())
     log = log_lines(center, view.document, language)
+    situation = situation_of(center, view)
+    actions = offered(situation, caller.roles)
     moved = next((entry.seq for entry in reversed(view.document.log or []) if entry.kind in TRANSFERS), None)
     return Detail(
         case=view.document,
         log=log,
         stops=stops_of(view.document.log or []),
         delivery=delivery_of(session, center, view.document),
-        actions=offered(situation_of(center, view), caller.roles),
+        actions=actions,
+        leading=leading(situation, actions),
         arrival=next((line for line in log if line.seq == moved), None),
     )
 

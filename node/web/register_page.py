@@ -1,7 +1,5 @@
 """Registering a matter (登记): the short form, and back to it with everything kept when something is wrong."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,10 +17,11 @@ from node.i18n import N_, translate
 from node.idempotency import Attempt
 from node.invalid import Invalid
 from node.unit import unit_of
+from node.web import party_rows
 from node.web.case_lines import CaseLine, similar
 from node.web.case_list import here_of
 from node.web.center import center_of
-from node.web.forms import Document, Field, Finder, FormData, Sent, Values, errors_of, form_key, missing, read
+from node.web.forms import Field, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.rendering import render, see_other
 from node.web.session import signed_in
 from node.words import words
@@ -32,12 +31,12 @@ from protocol.entries import Party
 
 router = APIRouter()
 
-PARTY_ROWS: Final = (1, 2, 3, 4, 5, 6)
-"""Rows for parties on the form, two of them shown at first; more can be added by a correction."""
+PARTY_ROWS: Final = range(1, party_rows.ROWS + 1)
 
 SHOWN_ROWS: Final = 2
+"""Rows for parties that are shown at first."""
 
-PARTY_FIELDS: Final = ("name", "phone", "role")
+FIELDS: Final = ("name", "phone", "role")
 
 FIELDS: Final = (
     Field(name="title", label=N_("In one sentence"), required=True, limit=e.TITLE_MAX),
@@ -49,13 +48,9 @@ FIELDS: Final = (
     Field(name="description", label=N_("What happened"), kind="long", limit=e.TEXT_MAX),
 )
 
-_PARTY: Final = re.compile(r"^parties\.(\d+)\.(\w+)")
-
 LIMITS: Final = {
     "title": e.TITLE_MAX,
     "place": e.PLACE_MAX,
-    "name": e.NAME_MAX,
-    "phone": e.PHONE_MAX,
     "text": e.TEXT_MAX,
 }
 
@@ -74,14 +69,16 @@ def register_sent(request: Request, sent: Sent) -> Response:
     caller = signed_in(request, Action.register)
     language = language_of(request)
     document = read(FIELDS, sent)
-    parties = dict(_parties(sent))
+    parties = party_rows.read_rows(sent, PARTY_ROWS, party_rows.REGISTERED)
     errors = missing(FIELDS, document, language)
     if not parties:
         errors["party-1-name"] = translate(language, N_("Fill in: {field}"), field=translate(language, N_("Full name")))
     try:
         given = inputs.RegisterInput.model_validate({**document, "parties": list(parties.values())})
     except ValidationError as error:
-        for name, message in errors_of(Invalid(error.errors()), FIELDS, language, _finder(list(parties))).items():
+        for name, message in errors_of(
+            Invalid(error.errors()), FIELDS, language, party_rows.finder(list(parties))
+        ).items():
             if name or not errors:
                 errors.setdefault(name, message)
     else:
@@ -141,28 +138,10 @@ def _register(center: Center, caller: Caller, given: inputs.RegisterInput, sendi
     return see_other(path)
 
 
-def _parties(sent: FormData) -> Iterator[tuple[int, Document]]:
-    """The rows in which somebody is named, or described without a name."""
-    for row in PARTY_ROWS:
-        party: Document = {name: sent.one(f"party-{row}-{name}") for name in PARTY_FIELDS}
-        if party["name"] or party["phone"]:
-            yield row, {name: value for name, value in party.items() if value}
-
-
-def _finder(rows: list[int]) -> Finder:
-    """From a place in the API's document to the field of the form."""
-
-    def find(location: str) -> str:
-        found = _PARTY.match(location)
-        return f"party-{rows[int(found[1])]}-{found[2]}" if found else location
-
-    return find
-
-
 def _typed(sent: FormData) -> Values:
     """Everything as it was typed."""
-    names = [f"party-{row}-{name}" for row in PARTY_ROWS for name in PARTY_FIELDS]
-    return {**sent.values(FIELDS), **{name: sent.one(name) for name in [*names, "form"]}}
+    parties = party_rows.typed(sent, PARTY_ROWS, party_rows.REGISTERED)
+    return {**sent.values(FIELDS), **parties, "form": sent.one("form")}
 
 
 def _form(
@@ -177,6 +156,7 @@ def _form(
         values=values,
         errors=errors,
         limits=LIMITS,
+        party_limits=party_rows.LIMITS,
         party_rows=PARTY_ROWS,
         shown_rows=max([SHOWN_ROWS, *(row for row in PARTY_ROWS if values.get(f"party-{row}-name"))]),
         similar=found,

@@ -1,4 +1,4 @@
-"""A real federation of processes (``liandong demo``) and a real Chromium that looks at it.
+"""A real federation of processes (``liandong demo``), one for all tests, and real browsers that look at it.
 
 Whatever a page says in its console, asks of another host, or refuses by its content security policy fails the test
 that opened it.
@@ -6,7 +6,7 @@ that opened it.
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,16 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    Request,
+    sync_playwright,
+)
 
+from tests.browser import browsers
 from tests.centers import free_ports
 from tests.served import LIANDONG, environment
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
-
 LINKED_WITHIN = 90.0
-PATIENCE_MS = 15_000
+PATIENCE_MS = 20_000
+
+TOLD = ("422", "409")
+"""Answers to a form that must be changed: the browser logs them, and they are no fault."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Center:
     name: str
     url: str
     passwords: dict[str, str]
+    argv: tuple[str, ...]
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,8 @@ SignIn = Callable[..., Page]
 @pytest.fixture(scope="session")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """A federation of processes, linked."""
-    if CHROMIUM is None:
-        pytest.skip("NO BROWSER: install the package `chromium` to run the tests of the pages")
+    if browsers.CHROMIUM is None and browsers.CHROMIUM_109 is None:
+        browsers.missing("NO BROWSER: install the package `chromium` to run the tests of the pages")
     directory = tmp_path_factory.mktemp("demo")
     port = free_ports(12)
     size = ("--townships", "2", "--villages", "1", "--port", str(port))
@@ -69,12 +81,16 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]
     try:
         yield _linked(directory, demo)
     finally:
-        demo.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            demo.wait(30)
-        if demo.poll() is None:
-            demo.kill()
-            demo.wait()
+        _end(demo)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def _linked(directory: Path, demo: subprocess.Popen[bytes]) -> Federation:
@@ -94,57 +110,149 @@ def _linked(directory: Path, demo: subprocess.Popen[bytes]) -> Federation:
 
 def _center(document: dict[str, Any]) -> Center:
     passwords = {role: user["password"] for role, user in document["users"].items()}
-    return Center(document["code"], document["level"], document["name"], document["url"], passwords)
+    return Center(
+        document["code"],
+        document["level"],
+        document["name"],
+        document["url"],
+        passwords,
+        tuple(document["argv"]),
+        document["pid"],
+    )
+
+
+class Switch:
+    """Stops a center as a power cut does, and starts it again."""
+
+    def __init__(self, center: Center) -> None:
+        self._center = center
+        self._again: subprocess.Popen[bytes] | None = None
+
+    def off(self) -> None:
+        """No more answers, and its broker dies with it."""
+        os.kill(self._center.pid, signal.SIGKILL)
+
+    def on(self) -> None:
+        """The same center, from its files."""
+        self._again = subprocess.Popen(
+            self._center.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        )
+
+    def end(self) -> None:
+        """What this switch started ends with the tests."""
+        if self._again is not None:
+            _end(self._again)
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def power(federation: Federation) -> Iterator[Switch]:
+    """The switch of the second township."""
+    switch = Switch(federation.towns[1])
+    yield switch
+    switch.end()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """The driver of all browsers."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Debian's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("NO BROWSER: install the package `chromium` to run the tests of the pages")
-    flags = ["--disable-gpu", "--disable-background-networking"]
-    if os.geteuid() == 0:
-        flags.append("--no-sandbox")  # Chromium's sandbox does not run as root
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with browsers.chromium(playwright) as browser:
         yield browser
-        browser.close()
 
 
-@pytest.fixture
-def sign_in(chromium: Browser) -> Iterator[SignIn]:
-    """Open a browser of one's own, signed in; its complaints fail the test."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+@pytest.fixture(scope="session")
+def chromium_109(playwright: Playwright) -> Iterator[Browser]:
+    """The last Chromium for Windows 7."""
+    with browsers.chromium_109(playwright) as browser:
+        yield browser
 
-    def signed_in(center: Center, role: str, *, width: int = 1440, language: str = "zh-CN", **more: Any) -> Page:  # noqa: ANN401 - Playwright's own options
-        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=language, **more)
+
+@pytest.fixture(params=["chromium", "chromium_109"])
+def any_chromium(request: pytest.FixtureRequest) -> Browser:
+    """Both, one after the other."""
+    browser = request.getfixturevalue(request.param)
+    assert isinstance(browser, Browser)
+    return browser
+
+
+class Desk:
+    """Browsers of one's own, each signed in as somebody; what their pages complain about is kept."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.complaints: list[str] = []
+        self.version = browser.version
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+
+    def page(self, *, width: int = 1440, language: str = "zh-CN", **more: Any) -> Page:  # noqa: ANN401 - Playwright's own options
+        """A fresh browser."""
+        context = self._browser.new_context(viewport={"width": width, "height": 900}, locale=language, **more)
         context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
+        self._contexts.append(context)
         page = context.new_page()
+        page.on("console", lambda message: self._heard(page, message))
+        page.on("pageerror", lambda error: self._failed(page, error))
+        page.on("request", lambda request: self._asked(page, request))
+        return page
 
-        def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and "422" not in message.text and "409" not in message.text:
-                complaints.append(f"{page.url}: {message.text}")
+    def _heard(self, page: Page, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(told in message.text for told in TOLD):
+            self.complaints.append(f"{page.url}: {message.text}")
 
-        def failed(error: Error) -> None:
-            complaints.append(f"{page.url}: {error}")
+    def _failed(self, page: Page, error: Error) -> None:
+        self.complaints.append(f"{page.url}: {error}")
 
-        def asked(request: Request) -> None:
-            if not request.url.startswith(center.url):
-                complaints.append(f"{page.url} asked for {request.url}")
+    def _asked(self, page: Page, request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:")):
+            self.complaints.append(f"{page.url} asked for {request.url}")
 
-        page.on("console", heard)
-        page.on("pageerror", failed)
-        page.on("request", asked)
+    def sign_in(self, center: Center, role: str, **options: Any) -> Page:  # noqa: ANN401 - as above
+        """Somebody's first page."""
+        page = self.page(**options)
         page.goto(center.url)
-        page.fill("input[name=username]", role)
-        page.fill("input[name=password]", center.passwords[role])
-        page.click("main button[type=submit]")
+        give_password(page, center, role)
         page.wait_for_url(lambda url: "/login" not in url)
         return page
 
-    yield signed_in
-    for context in contexts:
-        context.close()
-    assert not complaints, "\n".join(complaints)
+    def close(self) -> None:
+        """Close all of them."""
+        for context in self._contexts:
+            context.close()
+
+
+def give_password(page: Page, center: Center, role: str) -> None:
+    """Fill the sign-in form and send it."""
+    page.fill("input[name=username]", role)
+    page.fill("input[name=password]", center.passwords[role])
+    page.click("main button[type=submit]")
+
+
+@pytest.fixture
+def desk(chromium: Browser) -> Iterator[Desk]:
+    """Debian's Chromium; its complaints fail the test."""
+    yield from _desk(chromium)
+
+
+@pytest.fixture
+def desk_anywhere(any_chromium: Browser) -> Iterator[Desk]:
+    """The same in both browsers."""
+    yield from _desk(any_chromium)
+
+
+def _desk(browser: Browser) -> Iterator[Desk]:
+    desk = Desk(browser)
+    yield desk
+    desk.close()
+    assert not desk.complaints, "\n".join(desk.complaints)
+
+
+@pytest.fixture
+def sign_in(desk: Desk) -> SignIn:
+    """Open a browser of one's own, signed in."""
+    return desk.sign_in
