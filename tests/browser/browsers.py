@@ -2,13 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import BrowserContext, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
@@ -32,24 +30,54 @@ def missing(words: str) -> NoReturn:
     pytest.skip(words)
 
 
-@contextmanager
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Debian's Chromium."""
-    if CHROMIUM is None:
-        missing("NO BROWSER: install the package `chromium` to run the tests of the pages")
-    # Chromium's sandbox does not run as root.
-    flags = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-    yield browser
-    browser.close()
+class Chromium:
+    """Debian's Chromium: one process, in which everybody has a context of their own."""
+
+    def __init__(self, playwright: Playwright) -> None:
+        if CHROMIUM is None:
+            missing("NO BROWSER: install the package `chromium` to run the tests of the pages")
+        # Chromium's sandbox does not run as root.
+        flags = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        self._browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        self.version = self._browser.version
+
+    def open(self, **options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's own options
+        """A browser for one person."""
+        return self._browser.new_context(**options)
+
+    def shut(self, context: BrowserContext) -> None:
+        """Close it."""
+        context.close()
+
+    def end(self) -> None:
+        """Close all."""
+        self._browser.close()
 
 
-@contextmanager
-def chromium_109(playwright: Playwright) -> Iterator[Browser]:
-    """Chromium 109."""
-    if CHROMIUM_109 is None:
-        missing("NO CHROMIUM 109: `make chromium109` fetches the browser of Windows 7")
-    browser = playwright.chromium.launch(executable_path=CHROMIUM_109, args=[*QUIET, *ONE_PROCESS])
-    assert browser.version.startswith("109."), browser.version
-    yield browser
-    browser.close()
+class Chromium109:
+    """Chromium 109: a process for everybody, since the contexts of its one process share cookies in fetches."""
+
+    version = "109"
+
+    def __init__(self, playwright: Playwright) -> None:
+        if CHROMIUM_109 is None:
+            missing("NO CHROMIUM 109: `make chromium109` fetches the browser of Windows 7")
+        self._playwright = playwright
+
+    def open(self, **options: Any) -> BrowserContext:  # noqa: ANN401 - Playwright's own options
+        """A browser for one person."""
+        flags = [*QUIET, *ONE_PROCESS]
+        browser = self._playwright.chromium.launch(executable_path=CHROMIUM_109, args=flags)
+        assert browser.version.startswith("109."), browser.version
+        return browser.new_context(**options)
+
+    def shut(self, context: BrowserContext) -> None:
+        """Close it; a context can't be closed without its process."""
+        assert context.browser is not None
+        context.browser.close()
+
+    def end(self) -> None:
+        """Nothing is left."""
+
+
+Browsers = Chromium | Chromium109

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import (
-    Browser,
     BrowserContext,
     ConsoleMessage,
     Error,
@@ -27,7 +26,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser import browsers
+from tests.browser.browsers import CHROMIUM, CHROMIUM_109, Browsers, Chromium, Chromium109, missing
 from tests.centers import free_ports
 from tests.served import LIANDONG, environment
 
@@ -66,8 +65,8 @@ SignIn = Callable[..., Page]
 @pytest.fixture(scope="session")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     """A federation of processes, linked."""
-    if browsers.CHROMIUM is None and browsers.CHROMIUM_109 is None:
-        browsers.missing("NO BROWSER: install the package `chromium` to run the tests of the pages")
+    if CHROMIUM is None and CHROMIUM_109 is None:
+        missing("NO BROWSER: install the package `chromium` to run the tests of the pages")
     directory = tmp_path_factory.mktemp("demo")
     port = free_ports(12)
     size = ("--townships", "2", "--villages", "1", "--port", str(port))
@@ -160,39 +159,33 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
+def chromium(playwright: Playwright) -> Iterator[Chromium]:
     """Debian's Chromium."""
-    with browsers.chromium(playwright) as browser:
-        yield browser
+    browser = Chromium(playwright)
+    yield browser
+    browser.end()
 
 
-@pytest.fixture(scope="session")
-def chromium_109(playwright: Playwright) -> Iterator[Browser]:
-    """The last Chromium for Windows 7."""
-    with browsers.chromium_109(playwright) as browser:
-        yield browser
-
-
-@pytest.fixture(params=["chromium", "chromium_109"])
-def any_chromium(request: pytest.FixtureRequest) -> Browser:
+@pytest.fixture(params=[Chromium, Chromium109], ids=["chromium", "chromium109"])
+def any_chromium(request: pytest.FixtureRequest, playwright: Playwright) -> Browsers:
     """Both, one after the other."""
-    browser = request.getfixturevalue(request.param)
-    assert isinstance(browser, Browser)
-    return browser
+    if request.param is Chromium:
+        return cast("Chromium", request.getfixturevalue("chromium"))
+    return Chromium109(playwright)
 
 
 class Desk:
     """Browsers of one's own, each signed in as somebody; what their pages complain about is kept."""
 
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browsers: Browsers) -> None:
         self.complaints: list[str] = []
-        self.version = browser.version
-        self._browser = browser
+        self.version = browsers.version
+        self._browsers = browsers
         self._contexts: list[BrowserContext] = []
 
     def page(self, *, width: int = 1440, language: str = "zh-CN", **more: Any) -> Page:  # noqa: ANN401 - Playwright's own options
         """A fresh browser."""
-        context = self._browser.new_context(viewport={"width": width, "height": 900}, locale=language, **more)
+        context = self._browsers.open(viewport={"width": width, "height": 900}, locale=language, **more)
         context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         page = context.new_page()
@@ -223,7 +216,7 @@ class Desk:
     def close(self) -> None:
         """Close all of them."""
         for context in self._contexts:
-            context.close()
+            self._browsers.shut(context)
 
 
 def give_password(page: Page, center: Center, role: str) -> None:
@@ -234,19 +227,19 @@ def give_password(page: Page, center: Center, role: str) -> None:
 
 
 @pytest.fixture
-def desk(chromium: Browser) -> Iterator[Desk]:
+def desk(chromium: Chromium) -> Iterator[Desk]:
     """Debian's Chromium; its complaints fail the test."""
     yield from _desk(chromium)
 
 
 @pytest.fixture
-def desk_anywhere(any_chromium: Browser) -> Iterator[Desk]:
+def desk_anywhere(any_chromium: Browsers) -> Iterator[Desk]:
     """The same in both browsers."""
     yield from _desk(any_chromium)
 
 
-def _desk(browser: Browser) -> Iterator[Desk]:
-    desk = Desk(browser)
+def _desk(browsers: Browsers) -> Iterator[Desk]:
+    desk = Desk(browsers)
     yield desk
     desk.close()
     assert not desk.complaints, "\n".join(desk.complaints)

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.acting import LIVE_MS, escalate, fill_registration, open_sheet, register, send
+from tests.browser.browsers import Browsers
 from tests.browser.conftest import Center, Federation, SignIn, give_password
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -98,12 +99,12 @@ def test_with_the_keyboard_alone(federation: Federation, sign_in: SignIn) -> Non
         dispatcher.keyboard.press("Enter")
 
 
-def test_without_scripts(federation: Federation, any_chromium: Browser) -> None:
+def test_without_scripts(federation: Federation, any_chromium: Browsers) -> None:
     village, town = federation.villages[1], federation.towns[1]
     title = f"没有脚本{any_chromium.version}"
 
     def sign_in(center: Center, role: str) -> Page:
-        context = any_chromium.new_context(java_script_enabled=False, locale="zh-CN")
+        context = any_chromium.open(java_script_enabled=False, locale="zh-CN")
         page = context.new_page()
         page.goto(center.url)
         give_password(page, center, role)
@@ -151,8 +152,8 @@ def test_without_scripts(federation: Federation, any_chromium: Browser) -> None:
     act(head, "close")
     expect(head.locator("#case-head")).to_contain_text("已结案")
     expect(head.locator("#parties .reveal")).to_have_count(0)  # no telephone was given, nothing to show
-    head.context.close()
-    dispatcher.context.close()
+    for page in (head, dispatcher):
+        any_chromium.shut(page.context)
 
 
 def test_in_english(federation: Federation, sign_in: SignIn) -> None:
