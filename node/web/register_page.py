@@ -36,8 +36,6 @@ PARTY_ROWS: Final = range(1, party_rows.ROWS + 1)
 SHOWN_ROWS: Final = 2
 """Rows for parties that are shown at first."""
 
-FIELDS: Final = ("name", "phone", "role")
-
 FIELDS: Final = (
     Field(name="title", label=N_("In one sentence"), required=True, limit=e.TITLE_MAX),
     Field(name="category", label=N_("Type"), kind="choice", required=True, words="category"),

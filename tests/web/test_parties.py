@@ -26,11 +26,11 @@ def case(clerk: TestClient) -> str:
     return register(clerk, **{"party-1-phone": PHONE, "party-2-phone": OTHER})
 
 
-def parties_of(client: TestClient, case: str) -> list[dict[str, str]]:
+def parties_of(client: TestClient, case: str) -> list[dict[str, str | None]]:
     """As programs read them, with the same cookie's account."""
     token = client.post("/api/v1/login", json={"username": "li", "password": "correct horse battery"}).json()["token"]
     answer = client.get(f"/api/v1{case}", headers={"Authorization": f"Bearer {token}", "Accept": "application/json"})
-    found: list[dict[str, str]] = json.loads(answer.text)["parties"]
+    found: list[dict[str, str | None]] = json.loads(answer.text)["parties"]
     return [{name: value for name, value in party.items() if value is not None} for party in found]
 
 
