@@ -10,6 +10,7 @@ the rows that order things (a case, a link's lane) are locked with ``SELECT ... 
 
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,7 @@ from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 from sqlalchemy.types import TypeDecorator
 
 from node.turns import WriteTurns
@@ -122,6 +123,9 @@ class Database:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = engine or (_sqlite_engine(url) if self.is_sqlite else _postgres_engine(url))
+        self._in_memory = self.is_sqlite and _in_memory(url)
+        self._lookout: PoolProxiedConnection | None = None
+        self._looking = threading.Lock()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
         self._turns = WriteTurns()
         self._listeners: list[Callable[[], None]] = []
@@ -199,6 +203,27 @@ class Database:
         # SQLite says OperationalError also of a wrong statement, PostgreSQL only of what no statement can help.
         return None if self.is_sqlite or not isinstance(error, OperationalError) else FAILED
 
+    def version(self) -> object:
+        """Something that differs from what it was if anybody, in whatever process, committed anything meanwhile.
+
+        Cheap, where asking the tables what is new is not.
+
+        Raises:
+            DatabaseUnavailable: the database can't be read.
+        """
+        if not self.is_sqlite:
+            with self.read() as session:
+                return session.scalar(text("SELECT pg_current_snapshot()::text"))
+        with self._looking, self._translated():
+            if self._in_memory:
+                with closing(self.engine.raw_connection()) as only:
+                    return only.driver_connection.total_changes  # type: ignore[union-attr] # it is there
+            if self._lookout is None:
+                # Always the same connection, which never writes: SQLite tells each what others did since.
+                self._lookout = self.engine.raw_connection()
+                self._lookout.detach()
+            return self._lookout.cursor().execute("PRAGMA data_version").fetchone()[0]  # type: ignore[attr-defined]
+
     def give_back(self) -> None:
         """Give disk space that is free inside of the file back to the system; a quarter stays for what comes.
 
@@ -230,6 +255,10 @@ class Database:
 
     def dispose(self) -> None:
         """Close all connections."""
+        with self._looking:
+            if self._lookout is not None:
+                self._lookout.close()
+                self._lookout = None
         self.engine.dispose()
 
 
@@ -288,10 +317,13 @@ REASONS = frozenset({*_REASONS.values(), FAILED, CROWDED})
 """All that ``DatabaseUnavailable`` can say."""
 
 
+def _in_memory(url: str) -> bool:
+    return make_url(url).database in {None, "", ":memory:"}
+
+
 def _sqlite_engine(url: str) -> Engine:
-    memory = make_url(url).database in (None, "", ":memory:")
     arguments: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000}}
-    if memory:
+    if _in_memory(url):
         arguments["poolclass"] = StaticPool
     else:
         arguments["pool_size"] = POOL_SIZE

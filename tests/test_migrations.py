@@ -15,11 +15,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from node import migrations
 from node.db import Database, DatabaseUnavailable
 from node.migrations import all_tables, current, head, migrate
-from node.migrations.running import downgrade
+from node.migrations.running import downgrade, upgrade
 from node.trouble import DatabaseTrouble, SchemaTooNew
 from tests.conftest import PostgresServer
 
@@ -91,9 +92,50 @@ def test_an_empty_database_gets_todays_schema_once(empty: Database) -> None:
     assert migrate(empty) is False
 
 
-def test_tables_and_migrated_schema_agree(empty: Database) -> None:
-    migrate(empty)
+def revise(database: Database) -> None:
+    """Run all revisions, as a database of the first version lives through them."""
+    with database.write() as session:
+        upgrade(session.connection())
+
+
+def test_tables_and_revisions_agree(empty: Database) -> None:
+    revise(empty)
     assert differences(empty) == []
+
+
+def options(index: ReflectedIndex) -> dict[str, object]:
+    """What an index has that only its kind of database knows."""
+    return index.get("dialect_options", {})
+
+
+def schema(database: Database) -> dict[str, object]:
+    """Everything that the database says of its tables."""
+    found = inspect(database.engine)
+    return {
+        name: [
+            [(column["name"], str(column["type"]), column["nullable"], column["default"]) for column in columns],
+            sorted(
+                (one["name"], one["column_names"], one["unique"], {key: str(of) for key, of in options(one).items()})
+                for one in found.get_indexes(name)
+            ),
+            found.get_pk_constraint(name),
+            sorted(found.get_unique_constraints(name), key=str),
+            sorted(found.get_foreign_keys(name), key=str),
+            sorted(found.get_check_constraints(name), key=str),
+        ]
+        for (_, name), columns in found.get_multi_columns().items()
+    }
+
+
+def test_a_new_database_is_what_all_revisions_together_make(empty: Database) -> None:
+    migrate(empty)
+    at_once = schema(empty)
+    assert at_once["alembic_version"]
+    with empty.write() as session:
+        downgrade(session.connection(), "base")
+        session.execute(text("DROP TABLE alembic_version"))
+    revise(empty)
+    assert schema(empty) == at_once
 
 
 @pytest.mark.parametrize(
@@ -105,7 +147,7 @@ def test_tables_and_migrated_schema_agree(empty: Database) -> None:
     ],
 )
 def test_the_comparison_sees_a_difference(empty: Database, change: str) -> None:
-    migrate(empty)
+    revise(empty)
     with empty.engine.begin() as connection:
         connection.execute(text(change))
     assert len(differences(empty)) == 1

@@ -8,6 +8,7 @@ exist. Hashing is slow on purpose; a login never does it inside a write transact
 
 import threading
 import unicodedata
+from functools import cached_property
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -38,7 +39,11 @@ class PasswordHasher:
     def __init__(self, memory_kib: int = MEMORY_KIB, passes: int = PASSES, lanes: int = LANES) -> None:
         self._argon2 = argon2.PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
         self._turn = threading.BoundedSemaphore(CONCURRENT_HASHES)
-        self._dummy = self.hash("nobody has this password")
+
+    @cached_property
+    def _dummy(self) -> str:
+        """Made when somebody first logs in: most commands never ask for a password."""
+        return self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """The hash to store, with salt and parameters in it."""
@@ -47,9 +52,10 @@ class PasswordHasher:
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether this is the password. ``None`` (no such user) takes as long and is always false."""
+        nobody = self._dummy  # made before it is known who asks, so that the first one learns nothing either
         with self._turn:
             try:
-                self._argon2.verify(self._dummy if password_hash is None else password_hash, _bytes(password))
+                self._argon2.verify(nobody if password_hash is None else password_hash, _bytes(password))
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None

@@ -16,6 +16,7 @@ import structlog
 from node.db import DatabaseUnavailable
 from node.federation import chores, lanes, nightly
 from node.federation.link_runner import LinkRunner
+from node.federation.tables import OutboxRow
 from node.federation.transport import Transport, TransportDown
 from node.rehoming import work
 from node.status.reporting import Reporter
@@ -70,6 +71,8 @@ class Federation:
         self._broker_knows: frozenset[str] | None = None
         self._parent = center.parent
         self._awake = asyncio.Event()
+        self._seen: object = None
+        self._days_seen: object = None
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._snapshots: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
@@ -81,7 +84,7 @@ class Federation:
         await self._in_thread(lambda: lanes.all_offline(self.center.database))
         await self._in_thread(lambda: chores.retry_parked(self.center))
         await self._follow_links()
-        self.center.database.on_commit(self.wake)
+        self.center.database.on_change(self._on_change)
         if self.hub is not None:
             await self.hub.start(["up.*", "st.*"], self._on_hub_frame, lambda up: self._on_wire("down", up=up))
         await self._start_parent()
@@ -117,10 +120,14 @@ class Federation:
         self._executor.shutdown(wait=True)
 
     def wake(self) -> None:
-        """Something was committed; callable from any thread."""
+        """There may be something to send; callable from any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._awake.set)
+
+    def _on_change(self, tables: frozenset[str]) -> None:
+        if OutboxRow.__tablename__ in tables:
+            self.wake()
 
     @property
     def linked_to_parent(self) -> bool:
@@ -201,18 +208,17 @@ class Federation:
                 await asyncio.sleep(POLL_S)
 
     async def _outbox_loop(self) -> None:
-        """After each commit: tell the links what their outbox holds now."""
+        """When messages were committed: tell the links what their outbox holds now."""
         while True:
             await self._awake.wait()
             self._awake.clear()
-            await self._tell_queued()
+            try:
+                await self._tell_queued()
+            except DatabaseUnavailable as error:
+                log.error("outbox.unreadable", reason=str(error))
 
     async def _tell_queued(self) -> None:
-        try:
-            waiting = await self._in_thread(lambda: lanes.read_last(self.center.database))
-        except DatabaseUnavailable as error:
-            log.error("outbox.unreadable", reason=str(error))
-            return
+        waiting = await self._in_thread(lambda: lanes.read_last(self.center.database))
         for peer, lane, last in waiting:
             if peer in self.links:
                 await self.links[peer].queued(lane, last)
@@ -221,14 +227,34 @@ class Federation:
         while True:
             await asyncio.sleep(POLL_S)
             try:
-                await self._in_thread(self._refresh)
-                await self._follow_parent()
-                await self._follow_links()
+                await self._look_around()
             except DatabaseUnavailable as error:
                 log.error("federation.database", reason=str(error))
             for runner in list(self.links.values()):
                 await runner.tick()
-            await self._tell_queued()
+
+    async def _look_around(self) -> None:
+        """Follow what was committed, here or by another process; an idle center asks its database one small question.
+
+        Raises:
+            DatabaseUnavailable: some of it was not done; it is with the next look.
+        """
+        version = await self._in_thread(self.center.database.version)
+        if version == self._seen and not self._restless:
+            return
+        await self._in_thread(self._refresh)
+        await self._follow_parent()
+        await self._follow_links()
+        await self._tell_queued()
+        self._seen = version
+
+    @property
+    def _restless(self) -> bool:
+        """Whether something is to be done that no commit tells of."""
+        incarnation = self.center.identity.incarnation
+        return self._broker_knows != frozenset(self.links) or any(
+            runner.outdated or runner.incarnation != incarnation for runner in self.links.values()
+        )
 
     def _refresh(self) -> None:
         with self.center.database.read() as session:
@@ -302,7 +328,10 @@ class Federation:
             try:
                 snapshot = partial(self.reporter.snapshot, everything, self.center.clock.now())
                 documents = await self._in_thread(snapshot)
-                await self._in_thread(lambda: chores.tell_days(self.center))
+                seen = self._seen
+                if self._days_seen is None or self._days_seen != seen:
+                    await self._in_thread(lambda: chores.tell_days(self.center))
+                    self._days_seen = seen
             except DatabaseUnavailable as error:
                 log.error("status.database", reason=str(error))
                 continue

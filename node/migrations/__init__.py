@@ -6,6 +6,9 @@ an idle village should not need. Older, the missing revisions run in one transac
 cut leaves the old schema or the new one. Newer, the database was written by a newer Liandong, and this one keeps its
 hands off.
 
+An empty database gets today's tables at once, as Alembic's cookbook says ("Building an Up to Date Database from
+Scratch"); that they are what all revisions together make is tested.
+
 A new revision: change the tables, then ``python -m node.migrations "what changes"``.
 """
 
@@ -22,6 +25,14 @@ VERSIONS = Path(__file__).parent / "versions"
 
 ADVISORY_LOCK = 0x4C44  # "LD"
 """Key of the PostgreSQL lock under which one process at a time migrates."""
+
+VERSION_TABLE = """
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+"""Where Alembic keeps the revision, as it makes the table itself."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("node.migrations")
 
@@ -63,11 +74,21 @@ def migrate(database: Database) -> bool:
         check(found)
         if found == wanted:
             return False
-        from node.migrations.running import upgrade  # noqa: PLC0415 - memory
+        if found is None:
+            _create(connection, wanted)
+        else:
+            from node.migrations.running import upgrade  # noqa: PLC0415 - memory
 
-        upgrade(connection)
+            upgrade(connection)
     _log.info("database.migrated", before=found, after=wanted)
     return True
+
+
+def _create(connection: Connection, revision: str) -> None:
+    """Make all tables in an empty database, and note of which revision they are."""
+    all_tables().metadata.create_all(connection, checkfirst=False)
+    connection.execute(text(VERSION_TABLE))
+    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:revision)"), {"revision": revision})
 
 
 def check(found: str | None) -> None:

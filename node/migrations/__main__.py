@@ -8,8 +8,8 @@ from pathlib import Path
 from alembic import command
 
 from node.db import Database
-from node.migrations import VERSIONS, head, migrate
-from node.migrations.running import config_for
+from node.migrations import VERSIONS, head
+from node.migrations.running import config_for, upgrade
 
 
 def write_revision(message: str) -> Path:
@@ -18,7 +18,8 @@ def write_revision(message: str) -> Path:
     with tempfile.TemporaryDirectory() as directory:
         database = Database(f"sqlite:///{directory}/schema.db")
         if number != "0001":
-            migrate(database)
+            with database.write() as session:
+                upgrade(session.connection())
         with database.engine.begin() as connection:
             config = config_for(connection)
             config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
