@@ -222,7 +222,7 @@ class Database:
                 # Always the same connection, which never writes: SQLite tells each what others did since.
                 self._lookout = self.engine.raw_connection()
                 self._lookout.detach()
-            return self._lookout.cursor().execute("PRAGMA data_version").fetchone()[0]  # type: ignore[attr-defined]
+            return self._lookout.cursor().execute("PRAGMA data_version").fetchone()[0]
 
     def give_back(self) -> None:
         """Give disk space that is free inside of the file back to the system; a quarter stays for what comes.

@@ -137,8 +137,7 @@ def test_a_case_that_was_moved_twice_has_one_holder_again(own_scene: Scene, tmp_
     note = last_text(scene.county, case)
     assert VILLAGE in note
     assert "签收" in note
-    figures = totals(scene)
-    assert figures["registered"] == 1 == figures["held"]
+    scene.until(lambda: (figures := totals(scene))["registered"] == 1 == figures["held"])
 
 
 def test_a_frozen_case_does_not_move_while_a_neighbour_is_awaited(own_scene: Scene, tmp_path: Path) -> None:
