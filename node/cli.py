@@ -13,7 +13,23 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.core import TyperGroup
 
-from node.accounts.roles import Role
+from node.commands.groups import carry, parked, users
+from node.commands.options import (
+    HERE,
+    BackupKey,
+    BrokerHost,
+    BrokerNames,
+    BrokerPort,
+    BrokerUrl,
+    DatabaseUrl,
+    Directory,
+    Host,
+    Json,
+    LevelName,
+    Name,
+    Port,
+    group,
+)
 from node.commands.terminal import choose, complain, language, language_of, word
 from node.db import DatabaseUnavailable
 from node.i18n import N_
@@ -75,62 +91,10 @@ class Bench(TyperGroup):
         """There are no others."""
 
 
-bench = typer.Typer(
-    cls=Bench,
-    help=_(N_("Measure this installation on this machine.")),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-users = typer.Typer(
-    help=_(N_("Accounts of this center.")), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
-)
-carry = typer.Typer(
-    help=_(N_("Exchange files with the superior or a center below, where there is no network.")),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 app.add_typer(users, name="user")
 app.add_typer(carry, name="carry")
-parked = typer.Typer(
-    help=_(N_("Messages that could not be applied and wait.")),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 app.add_typer(parked, name="parked")
-app.add_typer(bench, name="bench")
-
-Directory = Annotated[
-    Path, typer.Option("--dir", "-d", envvar="LIANDONG_DIR", help=_(N_("The center's data directory.")))
-]
-Json = Annotated[bool, typer.Option("--json", help=_(N_("Print JSON.")))]
-Name = Annotated[str | None, typer.Option(help=_(N_("The center's name; by default that of the shipped divisions.")))]
-LevelName = Annotated[str | None, typer.Option(help=_(N_("Its level: county, township, village.")))]
-Host = Annotated[str, typer.Option(help=_(N_("Address that the pages and the API listen on.")))]
-Port = Annotated[int, typer.Option(min=1, max=65535, help=_(N_("TCP port of the pages and the API.")))]
-DatabaseUrl = Annotated[
-    str | None, typer.Option(help=_(N_("PostgreSQL: postgresql+psycopg://user@host/name; by default an SQLite file.")))
-]
-BrokerHost = Annotated[
-    str | None, typer.Option(help=_(N_("Address that our broker listens on; outside loopback: TLS.")))
-]
-BrokerPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help=_(N_("TCP port of our broker; a center with children needs one.")))
-]
-BrokerNames = Annotated[
-    list[str] | None, typer.Option("--broker-name", help=_(N_("Name or address by which children reach our broker.")))
-]
-BrokerUrl = Annotated[str | None, typer.Option(help=_(N_("URL of a NATS server that others run, instead of our own.")))]
-
-BackupKey = Annotated[
-    str | None,
-    typer.Option(help=_(N_("The printed backup key: the newest backup is fetched from the parent and taken in."))),
-]
-
-HERE = Path()
-
+app.add_typer(group(N_("Measure this installation on this machine."), Bench), name="bench")
 
 PRIVATE = 0o077
 """Database, backups, ledgers, logs: all of it is for the owner alone."""
@@ -403,96 +367,3 @@ def asyncapi() -> None:
     from node.commands.describing import show_asyncapi
 
     show_asyncapi()
-
-
-@users.command("add", help=_(N_("Create an account. The password is asked for, unless an option says otherwise.")))
-def user_add(
-    username: Annotated[str, typer.Argument(help=_(N_("User name.")))],
-    role: Annotated[list[Role], typer.Option("--role", "-r", help=_(N_("Role; may be given several times.")))],
-    directory: Directory = HERE,
-    display_name: Annotated[
-        str | None, typer.Option("--name", help=_(N_("The person's name, as it stands in the log.")))
-    ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
-    ] = False,
-    generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
-) -> None:
-    from node.commands.users import add
-
-    add(directory, username, roles=role, display_name=display_name, from_stdin=password_stdin, generate=generate)
-
-
-@users.command("list", help=_(N_("Show all accounts.")))
-def user_list(directory: Directory = HERE, as_json: Json = False) -> None:
-    from node.commands.users import list_all
-
-    list_all(directory, as_json=as_json)
-
-
-@users.command("disable", help=_(N_("Lock an account and sign it out.")))
-def user_disable(
-    username: Annotated[str, typer.Argument(help=_(N_("User name.")))], directory: Directory = HERE
-) -> None:
-    from node.commands.users import disable
-
-    disable(directory, username)
-
-
-@users.command("password", help=_(N_("Give an account a new password and sign it out.")))
-def user_password(
-    username: Annotated[str, typer.Argument(help=_(N_("User name.")))],
-    directory: Directory = HERE,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
-    ] = False,
-    generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
-) -> None:
-    from node.commands.users import set_password
-
-    set_password(directory, username, from_stdin=password_stdin, generate=generate)
-
-
-@carry.command("out", help=_(N_("Write what waits for the superior into a sealed file. Works while the center runs.")))
-def carry_out(
-    target: Annotated[
-        Path,
-        typer.Argument(metavar="[FILE]", help=_(N_("The file, or the stick's directory; the current one by default."))),
-    ] = HERE,
-    directory: Directory = HERE,
-    receiver: Annotated[
-        str | None, typer.Option("--for", help=_(N_("For a center below this one, by its division code.")))
-    ] = None,
-) -> None:
-    from node.commands.carrying import run_carry_out
-
-    run_carry_out(directory, target, receiver=receiver)
-
-
-@carry.command("in", help=_(N_("Apply files of the superior or of centers below, in any order; twice is harmless.")))
-def carry_in(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_(N_("The files, or the stick's directory.")))],
-    directory: Directory = HERE,
-) -> None:
-    from node.commands.carrying import run_carry_in
-
-    run_carry_in(directory, files)
-
-
-@parked.command("list", help=_(N_("Show what is parked here, and what of ours is parked at its destination.")))
-def parked_list(directory: Directory = HERE, as_json: Json = False) -> None:
-    from node.commands.parked import show_parked
-
-    show_parked(directory, as_json=as_json)
-
-
-@parked.command("retry", help=_(N_("Try parked messages again. Works while the center runs.")))
-def parked_retry(
-    parked_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help=_(N_("Only this one, and those of its case behind it.")))
-    ] = None,
-    directory: Directory = HERE,
-) -> None:
-    from node.commands.parked import run_retry
-
-    run_retry(directory, parked_id)
