@@ -170,6 +170,11 @@ class CaseState(Frozen):
         return any(partner.status is not PartnerStatus.DECLINED for partner in self.partners.values())
 
     @property
+    def supervised(self) -> bool:
+        """Whether somebody above has ever given a supervision order."""
+        return bool(self.urges)
+
+    @property
     def accepted_partners(self) -> list[str]:
         """Codes of the partners that take part."""
         return [code for code, partner in self.partners.items() if partner.status is PartnerStatus.ACCEPTED]

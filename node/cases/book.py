@@ -4,53 +4,29 @@ A frame of five hundred entries touches each case row once. On PostgreSQL a case
 so that two people (or a person and a frame) never fold onto the same state.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.util import identity_key
 
 from node.access import Access
+from node.cases.sheet import Sheet, columns_of, read_sheet
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
-from node.clock import LOCAL_ZONE
+from node.rows import insert_rows, table_of, update_rows
 from node.status.ledger import Ledger
-from protocol.case import CaseState, PartnerStatus
-from protocol.deadlines import last_rung
+from protocol.case import CaseState
 from protocol.entries import Entry, read_entry
 from protocol.errors import OutOfOrder
 from protocol.folding import fold
-from protocol.payloads import CaseHeader, Invitation
 from protocol.records import Record
-from protocol.visits import next_visit
 
-
-@dataclass(slots=True)
-class Sheet:
-    """One case in the book.
-
-    Attributes:
-        stored: whether the database has a row of it.
-        held_back: whether entries wait for one that precedes them.
-        counted: the state that our counters know.
-    """
-
-    stored: bool
-    state: CaseState | None = None
-    header: CaseHeader | None = None
-    invitation: Invitation | None = None
-    view_until: datetime | None = None
-    header_told: str | None = None
-    held_back: bool = False
-    counted: CaseState | None = None
-    dirty: bool = False
-    new_entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def known(self) -> bool:
-        """Whether we know anything of the case."""
-        return self.state is not None or self.header is not None or self.invitation is not None
+_CASE, _ENTRY, _HELD = table_of(CaseRow), table_of(EntryRow), table_of(HeldBackRow)
+_LOAD = select(_CASE).where(_CASE.c.id.in_(bindparam("ids", expanding=True))).order_by(_CASE.c.id).with_for_update()
+_HELD_BACK = select(_HELD.c.case_id).where(_HELD.c.case_id.in_(bindparam("ids", expanding=True)))
+_CASE_COLUMNS = tuple(_CASE.c.keys())
+_ENTRY_COLUMNS = ("case_id", "seq", "epoch", "kind", "at", "center", "head", "signature", "salt", "body")
 
 
 class Book:
@@ -75,14 +51,12 @@ class Book:
         Columns are read, not mapped rows: such a row may have been read before it was locked.
         """
         missing = sorted(set(case_ids) - self._sheets.keys())
-        kept = select(
-            CaseRow.id, CaseRow.state, CaseRow.header, CaseRow.invitation, CaseRow.view_until, CaseRow.header_told
-        )
-        rows = self._session.execute(kept.where(CaseRow.id.in_(missing)).order_by(CaseRow.id).with_for_update())
-        found = {row.id: _read_sheet(row) for row in rows}
-        held_back = set(self._session.scalars(select(HeldBackRow.case_id).where(HeldBackRow.case_id.in_(missing))))
+        connection = self._session.connection()
+        rows = connection.execute(_LOAD, {"ids": missing}).mappings()
+        found = {row["id"]: read_sheet(row) for row in rows}
+        held_back = set(connection.scalars(_HELD_BACK, {"ids": missing}))
         for case_id in missing:
-            sheet = self._sheets[case_id] = found.get(case_id) or Sheet(stored=False)
+            sheet = self._sheets[case_id] = found.get(case_id) or Sheet()
             sheet.held_back = case_id in held_back
 
     def state(self, case_id: str) -> CaseState | None:
@@ -194,40 +168,41 @@ class Book:
             self._count(sheet)
         self._session.flush()
         self._write_rows(dirty)
-        entries = [_entry_values(entry) for sheet in dirty.values() for entry in sheet.new_entries]
-        if entries:
-            self._session.connection().execute(insert(EntryRow), entries)
+        entries = [entry for sheet in dirty.values() for entry in sheet.new_entries]
+        insert_rows(self._session.connection(), _ENTRY, _ENTRY_COLUMNS, map(_entry_values, entries))
         for sheet in dirty.values():
             sheet.new_entries.clear()
             sheet.dirty = False
 
     def _write_rows(self, sheets: dict[str, Sheet]) -> None:
-        new: list[dict[str, object]] = []
-        changed: list[dict[str, object]] = []
+        """Write what differs from the rows that the database has: every column named costs its indexes."""
+        by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
+        new: list[tuple[object, ...]] = []
         for case_id, sheet in sheets.items():
             access = self._access(sheet)
             if access is Access.NONE:
                 self._session.execute(delete(CaseRow).where(CaseRow.id == case_id))
-            elif sheet.stored:
-                changed.append({"this_id": case_id, "access": access.value, **self._columns(sheet)})
+                sheet.stored = None
+                continue
+            row = {"id": case_id, "access": access.value, **columns_of(sheet, self._visit_days)}
+            if sheet.stored is None:
+                new.append(tuple(row[name] for name in _CASE_COLUMNS))
             else:
-                new.append({"id": case_id, "access": access.value, **self._columns(sheet)})
-            sheet.stored = access is not Access.NONE
-            self._forget_row(case_id)
+                changed = {name: value for name, value in row.items() if value != sheet.stored[name]}
+                by_columns[tuple(changed)].append((*changed.values(), case_id))
+            sheet.stored = row
         connection = self._session.connection()
-        if new:
-            connection.execute(insert(CaseRow), new)
-        if changed:
-            connection.execute(update(CaseRow).where(CaseRow.id == bindparam("this_id")), changed)
+        insert_rows(connection, _CASE, _CASE_COLUMNS, new)
+        for columns, rows in by_columns.items():
+            if columns:
+                update_rows(connection, _CASE, columns, "id", rows)
+        self._forget_rows(sheets)
 
-    def _columns(self, sheet: Sheet) -> dict[str, object]:
-        return {**_columns(sheet), **_agenda(sheet, self._visit_days)}
-
-    def _forget_row(self, case_id: str) -> None:
-        """Whoever asks the session for this row gets it as it is from now on."""
-        row = self._session.identity_map.get(identity_key(CaseRow, case_id))
-        if row is not None:
-            self._session.expire(row)
+    def _forget_rows(self, case_ids: Collection[str]) -> None:
+        """Whoever asks the session for one of these rows gets it as it is from now on."""
+        for row in self._session.identity_map.values():
+            if isinstance(row, CaseRow) and row.id in case_ids:
+                self._session.expire(row)
 
     def _access(self, sheet: Sheet) -> Access:
         """What this center may see: what it was told before a transfer has arrived gives it no sight of the case."""
@@ -241,118 +216,8 @@ class Book:
         return Access.HEADER if sheet.header is not None else Access.NONE
 
 
-def _read_sheet(row: Row[str, str | None, str | None, str | None, datetime | None, str | None]) -> Sheet:
-    _id, state_text, header, invitation, view_until, header_told = row
-    state = CaseState.model_validate_json(state_text) if state_text is not None else None
-    return Sheet(
-        stored=True,
-        state=state,
-        counted=state,
-        header=CaseHeader.model_validate_json(header) if header is not None else None,
-        invitation=Invitation.model_validate_json(invitation) if invitation is not None else None,
-        view_until=view_until,
-        header_told=header_told,
-    )
-
-
-def _columns(sheet: Sheet) -> dict[str, object]:
-    """A sheet as a row; what lists show is repeated in plain columns."""
-    state, invitation, header = sheet.state, sheet.invitation, newest_header(sheet)
-    named = state if state is not None else invitation
-    return {
-        "state": state.model_dump_json(exclude_none=True) if state is not None else None,
-        "header": sheet.header.model_dump_json() if sheet.header is not None else None,
-        "invitation": invitation.model_dump_json() if invitation is not None else None,
-        "view_until": sheet.view_until,
-        "header_told": sheet.header_told,
-        "title": _column(named.title) if named is not None else None,
-        "place": _column(named.place) if named is not None else None,
-        "number": header.number,
-        "display_number": header.display_number,
-        "category": header.category.value,
-        "grade": header.grade.value,
-        "status": header.status.value,
-        "origin": header.origin,
-        "holder": header.holder,
-        "in_transit_to": header.in_transit_to,
-        "epoch": header.epoch,
-        "seq": header.seq,
-        "deadline": header.deadline,
-        "registered_at": header.registered_at,
-        "joint": header.joint,
-        "supervised": header.supervised,
-        "ended": header.status in {"closed", "withdrawn", "referred", "merged"},
-    }
-
-
-def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
-    """What the case asks of its holder, as plain columns; where only a header is known, since when."""
-    state = sheet.state
-    if state is None:
-        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "last_rung", "visit_on"))
-        return {**nothing, "accepted": False, "open_orders": 0, "since": newest_header(sheet).registered_at}
-    custody = state.custody
-    waiting = [urge for urge in state.urges.values() if not urge.answered]
-    reached = state.agreement.at.astimezone(LOCAL_ZONE).date() if state.agreement is not None else None
-    return {
-        "accepted": custody.accepted_by is not None,
-        "came_by": custody.came_by.value if custody.came_by is not None else None,
-        "came_from": custody.last_sender,
-        "since": custody.since or state.registered_at,
-        "open_orders": len(waiting),
-        "answer_by": min((urge.reply_by for urge in waiting if urge.reply_by is not None), default=None),
-        "last_rung": last_rung(state),
-        "visit_on": next_visit(state, reached, visit_days),
-    }
-
-
-def _column(text: str) -> str:
-    """A text as PostgreSQL's plain columns take it; the log keeps it as typed."""
-    return text.replace("\0", "")
-
-
-def newest_header(sheet: Sheet) -> CaseHeader:
-    """The newest header that we know of this case: from its log, an invitation, or a header told to us."""
-    known = [header for header in (sheet.header, sheet.invitation.header if sheet.invitation else None) if header]
-    if sheet.state is not None:
-        known.append(header_of(sheet.state))
-    assert known
-    return max(known, key=lambda header: (header.epoch, header.seq))
-
-
-def header_of(state: CaseState, *, withdrawn: bool = False) -> CaseHeader:
-    """The header of a case: no party, no free text."""
-    return CaseHeader(
-        case_id=state.id,
-        number=state.number,
-        display_number=state.display_number,
-        category=state.category,
-        grade=state.grade,
-        status=state.status,
-        origin=state.origin,
-        holder=state.holder,
-        in_transit_to=state.in_transit_to,
-        epoch=state.epoch,
-        seq=state.seq,
-        deadline=state.deadline,
-        joint=any(partner.status is not PartnerStatus.DECLINED for partner in state.partners.values()),
-        supervised=bool(state.urges),
-        registered_at=state.registered_at,
-        withdrawn=withdrawn,
-    )
-
-
-def _entry_values(entry: Entry) -> dict[str, object]:
+def _entry_values(entry: Entry) -> tuple[object, ...]:
+    """An entry as a row, in the order of ``_ENTRY_COLUMNS``."""
     head, record = entry.head, entry.record
-    return {
-        "case_id": head.case_id,
-        "seq": head.seq,
-        "epoch": head.epoch,
-        "kind": head.kind,
-        "at": head.at,
-        "center": head.center,
-        "head": record.head,
-        "signature": record.signature,
-        "salt": record.salt,
-        "body": record.body,
-    }
+    written = record.head, record.signature, record.salt, record.body
+    return (head.case_id, head.seq, head.epoch, head.kind, head.at, head.center, *written)

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 
 from node.cases import log, successors, transfers
-from node.cases.book import Sheet, newest_header
+from node.cases.sheet import Sheet, newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
 from protocol import entries as e

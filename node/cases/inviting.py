@@ -5,7 +5,7 @@ its answer names the present epoch; and it is withdrawn when there is nothing le
 nobody speaks for it: joint invitations wait for the next holder, an offer of a handoff ends.
 """
 
-from node.cases.book import header_of
+from node.cases.sheet import header_of
 from node.unit import Unit
 from protocol.case import CaseState
 from protocol.entries import Kind

@@ -1,6 +1,6 @@
 """Writing into a case's log: sign, fold, and tell everyone who must know, in one unit of work."""
 
-from node.cases.book import Sheet, header_of
+from node.cases.sheet import Sheet, header_of
 from node.cases.inviting import tell_invited
 from node.unit import Unit
 from protocol.case import CaseState

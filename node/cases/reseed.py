@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from node.cases import granting, inviting, log, transfers
-from node.cases.book import header_of
+from node.cases.sheet import header_of
 from node.cases.tables import CaseRow, RequestRow
 from node.federation.tables import LaneRow, OutboxRow, ReseedRow
 from node.unit import Unit, unit_of

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import delete, select, update
 
 from node import policies
-from node.cases.book import header_of
+from node.cases.sheet import header_of
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.certifying import certify_anew, spread
