@@ -43,9 +43,7 @@ def store(unit: Unit, *certificates: Certificate) -> list[Certificate]:
     """
     added = add_certificates(unit.session, certificates, unit.center.root_key)
     if added:
-        unit.session.flush()
-        known = unit.center.directory.known = unit.center.directory.read(unit.session)
-        unit.tree = known.tree
+        unit.tree = unit.center.directory.take(unit.session, added).tree
     return added
 
 

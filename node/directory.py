@@ -4,12 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from node.federation.tables import CertificateRow
+from node.rows import table_of
 from protocol.centers import Certificate, Claims, Tree, check, check_place
 from protocol.errors import BadRecord
+
+_CERTIFICATES = table_of(CertificateRow)
+_COLUMNS = _CERTIFICATES.c
+_STAMP = select(func.count(), func.coalesce(func.sum(_COLUMNS.version), 0)).select_from(_CERTIFICATES)
+_ALL = select(_CERTIFICATES).order_by(_COLUMNS.code, _COLUMNS.version.desc())
+_VERSIONS = select(_COLUMNS.claims).where(_COLUMNS.code == bindparam("of_code"))
+_STORE = insert(_CERTIFICATES)
+"""Asked with every certificate, of which thousands may wait; hence built once."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,25 @@ class Known:
         """Sealing keys of a center, newest first; none where we have no certificate."""
         return self.sealing_keys.get(code, ())
 
+    def grown(self, certificate: Certificate, claims: Claims) -> "Known":
+        """What is known with one more certificate, which is its center's newest."""
+        code, last = claims.code, self.tree.claims.get(claims.code)
+        once = self.formerly.get(code, frozenset()) | {last.parent if last is not None else None}
+        formerly = frozenset(parent for parent in once if parent is not None and parent != claims.parent)
+        count, versions = self.stamp
+        return Known(
+            Tree({**self.tree.claims, code: claims}),
+            {**self.keys, code: _newest_first(claims.signing_key, self.keys_of(code))},
+            {**self.sealing_keys, code: _newest_first(claims.sealing_key, self.sealing_keys_of(code))},
+            {**self.certificates, code: certificate},
+            {**self.formerly, code: formerly} if formerly else {k: v for k, v in self.formerly.items() if k != code},
+            (count + 1, versions + claims.version),
+        )
+
+
+def _newest_first(newest: str, before: tuple[str, ...]) -> tuple[str, ...]:
+    return (newest, *(key for key in before if key != newest))
+
 
 class Directory:
     """The certificates of one database."""
@@ -71,11 +99,20 @@ class Directory:
         self.known = self.read(session)
         return True
 
+    def take(self, session: Session, added: Iterable[Certificate]) -> Known:
+        """Know what was just stored; the table is read again only where more than that has changed."""
+        known = self.known
+        for certificate in added:
+            claims = certificate.parse()
+            last = known.tree.claims.get(claims.code)
+            if last is None or last.version < claims.version:
+                known = known.grown(certificate, claims)
+        self.known = known if known.stamp == self._stamp(session) else self.read(session)
+        return self.known
+
     @staticmethod
     def _stamp(session: Session) -> tuple[int, int]:
-        count, versions = session.execute(
-            select(func.count(), func.coalesce(func.sum(CertificateRow.version), 0))
-        ).one()
+        count, versions = session.connection().execute(_STAMP).one()
         return int(count), int(versions)
 
     def read(self, session: Session) -> Known:
@@ -86,9 +123,8 @@ class Directory:
         keys: dict[str, list[str]] = defaultdict(list)
         parents: dict[str, set[str]] = defaultdict(set)
         sealing_keys: dict[str, list[str]] = defaultdict(list)
-        rows = session.scalars(select(CertificateRow).order_by(CertificateRow.code, CertificateRow.version.desc()))
-        for row in rows:
-            claims = self._claims(row)
+        for row in session.connection().execute(_ALL):
+            claims = self._claims(row.signature, row.claims)
             if claims.code not in newest:
                 newest[claims.code] = claims
                 certificates[claims.code] = Certificate(claims=row.claims, signature=row.signature)
@@ -101,11 +137,11 @@ class Directory:
         formerly = {code: frozenset(found) for code, found in parents.items()}
         return Known(Tree(newest), _frozen(keys), _frozen(sealing_keys), certificates, formerly, stamp)
 
-    def _claims(self, row: CertificateRow) -> Claims:
-        """The claims of a row; each is parsed once, since many certificates arrive one by one."""
-        claims = self._read.get(row.signature)
+    def _claims(self, signature: str, text: str) -> Claims:
+        """The claims of a certificate; each is parsed once, since the table is read again and again."""
+        claims = self._read.get(signature)
         if claims is None:
-            claims = self._read[row.signature] = Claims.model_validate_json(row.claims)
+            claims = self._read[signature] = Claims.model_validate_json(text)
         return claims
 
     def chain(self, code: str) -> list[Certificate]:
@@ -155,16 +191,7 @@ def add_certificates(session: Session, certificates: Iterable[Certificate], root
                 waiting.append(certificate)
                 continue
             if stored.is_new(claims):
-                session.add(
-                    CertificateRow(
-                        code=claims.code,
-                        version=claims.version,
-                        claims=certificate.claims,
-                        signature=certificate.signature,
-                    )
-                )
-                session.flush()
-                stored.forget(claims.code)
+                stored.keep(certificate, claims)
                 added.append(certificate)
         if len(waiting) == len(pending):
             assert reason is not None
@@ -183,7 +210,7 @@ class _Stored:
     def versions(self, code: str) -> list[Claims]:
         """All claims of a center."""
         if code not in self._versions:
-            rows = self._session.scalars(select(CertificateRow.claims).where(CertificateRow.code == code))
+            rows = self._session.connection().scalars(_VERSIONS, {"of_code": code})
             self._versions[code] = [Claims.model_validate_json(row) for row in rows]
         return self._versions[code]
 
@@ -191,9 +218,12 @@ class _Stored:
         """The newest claims of a center."""
         return max(self.versions(code), key=lambda one: one.version, default=None)
 
-    def forget(self, code: str) -> None:
-        """A certificate of this center came in."""
-        self._versions.pop(code, None)
+    def keep(self, certificate: Certificate, claims: Claims) -> None:
+        """Store a certificate that came in."""
+        row: dict[str, object] = {"code": claims.code, "version": claims.version}
+        row |= {"claims": certificate.claims, "signature": certificate.signature}
+        self._session.connection().execute(_STORE, row)
+        self._versions.pop(claims.code, None)
 
     def is_new(self, claims: Claims) -> bool:
         """Whether we don't have this version yet."""

@@ -23,7 +23,9 @@ def table_of(mapped: type[Base]) -> Table:
     return table
 
 
-def insert_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[Sequence[object]]) -> None:
+def insert_rows(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Iterable[Sequence[object]]
+) -> None:
     """Add rows.
 
     Args:
@@ -32,7 +34,8 @@ def insert_rows(connection: Connection, table: Table, columns: tuple[str, ...], 
         columns: names of the columns that the values stand for.
         rows: values in the order of ``columns``; none at all is no error.
     """
-    _execute(connection, _insertion(table, columns, connection.dialect), _binds(table, columns, connection.dialect), rows)
+    dialect = connection.dialect
+    _execute(connection, _insertion(table, columns, dialect), _binds(table, columns, dialect), rows)
 
 
 def update_rows(
@@ -71,6 +74,7 @@ def _bound(row: Sequence[object], binds: tuple[tuple[int, Bind], ...]) -> tuple[
 @lru_cache
 def _insertion(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
     quote, mark = dialect.identifier_preparer.quote, _mark(dialect)
+    assert all(column.default is None or column.name in columns for column in table.columns), "nobody fills in defaults"
     names, marks = ", ".join(map(quote, columns)), ", ".join(mark for _ in columns)
     return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
 

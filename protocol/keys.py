@@ -182,6 +182,6 @@ def from_text(text: str) -> bytes:
         BadRecord: it is no base64.
     """
     try:
-        return base64.b64decode(text, validate=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise BadRecord("not base64") from error

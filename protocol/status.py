@@ -210,10 +210,22 @@ def changes(
     before: CaseState | None, after: CaseState, entry: Entry, me: str, level_of: Callable[[str], str]
 ) -> dict[str, int]:
     """How the row of ``me`` changes by this entry; empty where it does not."""
-    delta = Counter(contribution(after, me, level_of))
-    delta.subtract(contribution(before, me, level_of))
+    delta: Counter[str] = Counter()
+    if before is None or not _counts_alike(before, after):
+        delta.update(contribution(after, me, level_of))
+        delta.subtract(contribution(before, me, level_of))
     delta.update(events(entry, after, me))
     return {name: count for name, count in delta.items() if count}
+
+
+_UNCOUNTED = frozenset({"seq", "mediations"})
+"""What of a state counts nothing, and changes with most entries."""
+
+
+def _counts_alike(before: CaseState, after: CaseState) -> bool:
+    """Whether nothing that may count has changed; a fold leaves alone what it does not change."""
+    then, now = vars(before), vars(after)
+    return all(now[name] is value for name, value in then.items() if name not in _UNCOUNTED)
 
 
 def events(entry: Entry, after: CaseState, me: str) -> Counter[str]:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from node.db import Database
-from node.directory import Directory, add_certificates
+from node.directory import Directory, Known, add_certificates
 from node.identity import Keys, new_keys
 from protocol.centers import Certificate, Claims, issue
 from protocol.errors import BadRecord
@@ -194,3 +194,41 @@ def test_a_circle_of_successors_says_nothing(database: Database, registry: Regis
     tree = newest(database).tree
     assert tree.active(TOWNSHIP)
     assert tree.active(OTHER)
+
+
+def told(known: Known) -> tuple[object, ...]:
+    """All that a directory says."""
+    return (
+        known.tree.claims,
+        {code: known.tree.children(code) for code in PARENTS},
+        known.keys,
+        known.sealing_keys,
+        known.certificates,
+        known.formerly,
+        known.stamp,
+    )
+
+
+def test_what_is_taken_one_by_one_is_what_the_table_says(database: Database) -> None:
+    registry = Registry()
+    first = [registry.certificate(code) for code in PARENTS]
+    registry.keys[TOWNSHIP] = new_keys()
+    renewed = registry.certificate(TOWNSHIP, version=3)
+    moved = registry.certificate(VILLAGE, version=2, parent=OTHER, issuer=COUNTY, moving_to=OTHER)
+    older = registry.certificate(TOWNSHIP, version=2, days=1)
+    back = registry.certificate(VILLAGE, version=3, parent=TOWNSHIP, issuer=COUNTY, moving_to=TOWNSHIP)
+    directory = Directory()
+    with database.write() as session:
+        for certificate in [*first, renewed, moved, older, back]:
+            known = directory.take(session, registry.add(session, certificate))
+            assert directory.known is known
+            assert told(known) == told(Directory().read(session))
+
+
+def test_what_others_stored_meanwhile_is_known_with_the_next_certificate(database: Database) -> None:
+    registry, directory = Registry(), Directory()
+    with database.write() as session:
+        registry.add(session, registry.certificate(COUNTY), registry.certificate(OTHER))
+        known = directory.take(session, registry.add(session, registry.certificate(TOWNSHIP)))
+        assert set(known.tree.claims) == {COUNTY, OTHER, TOWNSHIP}
+        assert told(known) == told(Directory().read(session))

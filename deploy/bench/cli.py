@@ -63,10 +63,13 @@ def reconnect(
     villages: Annotated[int, typer.Option(min=1, max=700, help="How many come back.")] = reconnect_bench.VILLAGES,
     matters: Annotated[int, typer.Option(min=1, help="Escalated by each meanwhile.")] = reconnect_bench.MATTERS,
     idle: Annotated[float, typer.Option(min=1, help="Seconds to measure the township alone.")] = reconnect_bench.IDLE_S,
+    strangers: Annotated[
+        bool, typer.Option("--strangers", help="They don't know each other's certificates yet.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """All villages of a township come back in the same second: when all are linked, and when nothing waits any more."""
-    _show(reconnect_bench.measure(villages, matters, idle), as_json=as_json)
+    _show(reconnect_bench.measure(villages, matters, idle, strangers=strangers), as_json=as_json)
 
 
 @app.command()

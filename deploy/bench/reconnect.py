@@ -5,7 +5,8 @@ each with its own SQLite file, keys, wire and links; they share one process, sin
 into the memory of this machine. All were enrolled long ago and know each other's certificates. Each has matters that it
 escalated while the township was away. The clock begins when all villages start together; a village is *linked* when
 both have compared positions, and all is *drained* when nothing waits at any of them nor at the township: custody of
-every matter has then moved, and every village knows. People work at the township all the time.
+every matter has then moved, and every village knows. People work at the township all the time. As ``strangers`` the
+villages were enrolled a moment ago: the certificates of all that were enrolled after it wait for each as well.
 """
 
 import asyncio
@@ -45,14 +46,18 @@ WITHIN = 300.0
 ACTOR = "调解员"
 
 
-def measure(villages: int = VILLAGES, matters: int = MATTERS, idle_s: float = IDLE_S) -> Mapping[str, float | int]:
+def measure(
+    villages: int = VILLAGES, matters: int = MATTERS, idle_s: float = IDLE_S, *, strangers: bool = False
+) -> Mapping[str, float | int]:
     """Run all; figures by name, waits as p95 in milliseconds."""
     with tempfile.TemporaryDirectory(prefix="liandong-bench-") as directory, ExitStack() as stack:
         township, joined = _found(Path(directory), villages)
         password = hire(township)
         centers = [stack.enter_context(opened(settings)) for settings in joined]
         with opened(township) as above:
-            _acquaint(above, centers)
+            if not strangers:
+                _acquaint(above, centers)
+            down = waiting(above)
         say(f"{villages} villages escalate {matters} matters each")
         for number, center in enumerate(centers):
             _escalate(center, Matters(number), matters)
@@ -66,6 +71,7 @@ def measure(villages: int = VILLAGES, matters: int = MATTERS, idle_s: float = ID
     return {
         "villages": villages,
         "messages_up": up,
+        "messages_down": down,
         "linked_after_s": round(linked, 1),
         "drained_after_s": round(drained, 1),
         "township_idle_p95_ms": idle.p95(),

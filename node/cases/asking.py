@@ -1,8 +1,8 @@
 """Speaking to a case that another center holds: a signed request goes to the holder, whose node judges it."""
 
 from node.access import visible_row
-from node.cases.sheet import newest_header
 from node.cases.granting import spokesman
+from node.cases.sheet import newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
 from protocol.errors import Refused

@@ -1,7 +1,7 @@
 """Writing into a case's log: sign, fold, and tell everyone who must know, in one unit of work."""
 
-from node.cases.sheet import Sheet, header_of
 from node.cases.inviting import tell_invited
+from node.cases.sheet import Sheet, header_of
 from node.unit import Unit
 from protocol.case import CaseState
 from protocol.entries import Body, Entry, EntryHead, Joined, Kind, Replaced, write_entry

@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from node.cases import log, supervision, transfers
 from node.cases.asking import check_named_epoch
-from node.cases.sheet import newest_header
 from node.cases.refusals import problem_of, too_large
+from node.cases.sheet import newest_header
 from node.cases.tables import NumberRow
 from node.clock import LOCAL_ZONE
 from node.unit import Unit

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import CursorResult, Select, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,7 @@ from node.federation.handlers import HANDLERS
 from node.federation.parking import SYSTEM_TYPES, Behind, Frame, Parked, ParkedCases, park, reason_of
 from node.federation.reading import Arrival, Payload, Reader, read_verified
 from node.federation.tables import InboxRow, ParkedRow, ReceivedFrameRow
+from node.rows import table_of
 from node.unit import Unit
 from protocol.compression import compress
 from protocol.link import Apply
@@ -39,6 +40,21 @@ log = structlog.get_logger()
 
 RETRY_BATCH = 100
 """Parked messages that are tried in one transaction: people never wait behind thousands of them."""
+
+
+_INBOX = table_of(InboxRow)
+_POSITION = (
+    select(_INBOX.c.applied_seq)
+    .where(_INBOX.c.peer == bindparam("peer"), _INBOX.c.lane == bindparam("lane"))
+    .with_for_update()
+)
+_MOVE = (
+    update(_INBOX)
+    .where(_INBOX.c.peer == bindparam("of_peer"), _INBOX.c.lane == bindparam("of_lane"))
+    .values({name: bindparam(name) for name in ("applied_seq", "applied_digest", "peer_incarnation")})
+)
+_KEEP = insert(table_of(ReceivedFrameRow))
+"""Done with every frame, hence built once, and of the tables themselves."""
 
 
 def apply_frame(center: "Center", peer: str, action: Apply, reader: Reader | None = None) -> int:
@@ -116,9 +132,7 @@ class BadPosition(Exception):
 
 def _open(center: "Center", session: Session, peer: str, action: Apply, read: Sequence[Arrival | None]) -> Frame:
     """Begin the unit of work of a frame, with what is known of its cases."""
-    row = session.execute(
-        select(InboxRow.applied_seq).where(InboxRow.peer == peer, InboxRow.lane == action.lane).with_for_update()
-    ).one()
+    row = session.connection().execute(_POSITION, {"peer": peer, "lane": action.lane.value}).one()
     if row.applied_seq != action.first - 1:
         raise BadPosition(f"{peer} {action.lane}: applied {row.applied_seq}, frame begins at {action.first}")
     unit = Unit(center, session)
@@ -131,16 +145,14 @@ def _open(center: "Center", session: Session, peer: str, action: Apply, read: Se
 def _close(frame: Frame, action: Apply) -> None:
     unit, peer = frame.unit, frame.peer
     _send_receipts(frame)
-    moved = unit.session.execute(
-        update(InboxRow)
-        .where(InboxRow.peer == peer, InboxRow.lane == action.lane)
-        .values(
-            applied_seq=action.position.seq,
-            applied_digest=action.position.digest,
-            peer_incarnation=action.incarnation,
-        )
-    )
-    assert isinstance(moved, CursorResult)
+    values = {
+        "of_peer": peer,
+        "of_lane": action.lane.value,
+        "applied_seq": action.position.seq,
+        "applied_digest": action.position.digest,
+        "peer_incarnation": action.incarnation,
+    }
+    moved = unit.session.connection().execute(_MOVE, values)
     if moved.rowcount:  # else the link ended with this frame
         _keep(frame, action)
     unit.finish()
@@ -148,18 +160,17 @@ def _close(frame: Frame, action: Apply) -> None:
 
 def _keep(frame: Frame, action: Apply) -> None:
     """Keep a frame as it was applied: what a restored neighbour gets back."""
-    frame.unit.session.add(
-        ReceivedFrameRow(
-            peer=frame.peer,
-            lane=action.lane,
-            incarnation=action.incarnation,
-            first_seq=action.first,
-            last_seq=action.position.seq,
-            digest=action.position.digest,
-            payload=compress(b"\n".join(action.messages)),
-            received_at=frame.unit.now,
-        )
-    )
+    kept = {
+        "peer": frame.peer,
+        "lane": action.lane.value,
+        "incarnation": action.incarnation,
+        "first_seq": action.first,
+        "last_seq": action.position.seq,
+        "digest": action.position.digest,
+        "payload": compress(b"\n".join(action.messages)),
+        "received_at": frame.unit.now,
+    }
+    frame.unit.session.connection().execute(_KEEP, kept)
 
 
 def _send_receipts(frame: Frame) -> None:

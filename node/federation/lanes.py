@@ -13,7 +13,7 @@ from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
 from protocol.messages import Lane
 from protocol.wire import FRAME_MAX_PLAIN_BYTES, ORIGIN, chain, pack
 
-FRAME_MESSAGES = 250
+FRAME_MESSAGES = 300
 """Messages that we put into one frame, half of what it may carry: so long people wait behind its commit."""
 RECEIVED_MAX_BYTES = 2 * FRAME_MAX_PLAIN_BYTES
 """What was applied at once: frames that fit into one commit, and the line ends between them."""

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from node.federation.tables import LaneRow, LinkRow, OutboxRow
+from node.rows import insert_rows, table_of
 from protocol.centers import Tree
 from protocol.messages import Lane, Message, Type, lane_of, source_of, write_message
 from protocol.payloads import Undeliverable
@@ -33,6 +34,13 @@ class Draft(NamedTuple):
     body: bytes
     case_id: str | None
     transfer_epoch: int | None
+
+
+_OUTBOX, _LANES = table_of(OutboxRow), table_of(LaneRow)
+_COLUMNS = ("peer", "lane", "seq", "queued_at", *Draft._fields)
+_PLACE = (_LANES.c.peer == bindparam("of_peer"), _LANES.c.lane == bindparam("of_lane"))
+_LAST = select(_LANES.c.last_seq).where(*_PLACE).with_for_update()
+_COUNT = update(_LANES).where(*_PLACE).values(last_seq=bindparam("last_seq"))
 
 
 class Outbox:
@@ -141,22 +149,12 @@ class Outbox:
     def flush(self) -> None:
         """Number and store what was collected."""
         for (peer, lane), drafts in sorted(self._drafts.items()):
-            row = self._session.execute(
-                select(LaneRow.last_seq).where(LaneRow.peer == peer, LaneRow.lane == lane).with_for_update()
-            ).one()
-            first = row.last_seq + 1
-            self._session.execute(
-                update(LaneRow)
-                .where(LaneRow.peer == peer, LaneRow.lane == lane)
-                .values(last_seq=row.last_seq + len(drafts))
-            )
-            self._session.execute(
-                insert(OutboxRow),
-                [
-                    {"peer": peer, "lane": lane.value, "seq": seq, "queued_at": self._now, **draft._asdict()}
-                    for seq, draft in enumerate(drafts, start=first)
-                ],
-            )
+            connection, place = self._session.connection(), {"of_peer": peer, "of_lane": lane.value}
+            first = connection.scalars(_LAST, place).one() + 1
+            connection.execute(_COUNT, {**place, "last_seq": first - 1 + len(drafts)})
+            numbered = enumerate(drafts, start=first)
+            rows = ((peer, lane.value, seq, self._now, *draft) for seq, draft in numbered)
+            insert_rows(connection, _OUTBOX, _COLUMNS, rows)
         self._drafts.clear()
 
     def neighbours_changed(self) -> None:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from node.cases import arrivals, recovery
 from node.federation.tables import ParkedRow
+from node.rows import table_of
 from node.unit import Unit
 from protocol.errors import BadRecord, ProtocolError, RemoteError, SealedToAnother
 from protocol.messages import Lane, Message, Type, read_message, read_payload
 from protocol.payloads import OBSTACLE_REASON_MAX, Obstacle, TransferNotice
+from protocol.records import NUMBER_MAX
 from protocol.sealing import open_message
 
 if TYPE_CHECKING:
@@ -51,6 +53,15 @@ PARKED_REASON_MAX = 1000
 """Characters of a reason that are kept."""
 
 
+_PARKED = table_of(ParkedRow).c
+_FIRST = (
+    select(func.min(_PARKED.number))
+    .where(_PARKED.case_id.in_(bindparam("case_ids", expanding=True)), _PARKED.number < bindparam("before"))
+    .group_by(_PARKED.case_id)
+)
+_FIRST_PARKED = select(_PARKED.case_id, _PARKED.id).where(_PARKED.number.in_(_FIRST))
+
+
 class Parked(Exception):
     """A message must wait; the reason is its text."""
 
@@ -77,10 +88,8 @@ class ParkedCases:
     def _look(self, case_ids: Iterable[str]) -> None:
         """Find the first message parked of each of these cases."""
         found: dict[str, str | None] = dict.fromkeys(case_ids)
-        firsts = select(func.min(ParkedRow.number)).where(ParkedRow.case_id.in_(found)).group_by(ParkedRow.case_id)
-        if self._before is not None:
-            firsts = firsts.where(ParkedRow.number < self._before)
-        rows = self._session.execute(select(ParkedRow.case_id, ParkedRow.id).where(ParkedRow.number.in_(firsts)))
+        before = self._before if self._before is not None else NUMBER_MAX
+        rows = self._session.connection().execute(_FIRST_PARKED, {"case_ids": list(found), "before": before})
         self._found |= found | {str(case_id): parked_id for case_id, parked_id in rows}
 
     def of(self, case_id: str) -> str | None:

@@ -29,6 +29,7 @@ from node.federation.lanes import add_link, archive_link
 from node.federation.tables import LinkRow, OutboxRow
 from node.rehoming.readdressing import readdress, unacknowledged
 from node.rehoming.tables import MoveRow
+from node.rows import table_of
 from node.status.tables import DayCounterRow
 from node.unit import Unit, unit_of
 from protocol.centers import Tree
@@ -40,6 +41,10 @@ logger = structlog.get_logger()
 
 KNOCK_AGAIN = timedelta(minutes=5)
 """A knock that nobody answered is repeated: the new parent may have had no broker yet."""
+
+_LINKS = table_of(LinkRow)
+_PARENT = select(_LINKS.c.peer).where(_LINKS.c.direction == "up", _LINKS.c.revoked_at.is_(None))
+"""Whom our link leads to; asked with every certificate, hence built once."""
 
 
 def wanted_parent(tree: Tree, me: str) -> str | None:
@@ -132,10 +137,9 @@ def tree_changed(unit: Unit, before: Tree) -> None:
 def follow_parent(unit: Unit) -> None:
     """Change our link where our certificate names another parent than the link leads to."""
     parent = unit.tree.parent(unit.me)
-    link = unit.session.scalar(select(LinkRow).where(LinkRow.direction == "up", LinkRow.revoked_at.is_(None)))
-    if parent is None or link is None or link.peer == parent:
+    left = unit.session.connection().scalar(_PARENT)
+    if parent is None or left is None or left == parent:
         return
-    left = link.peer
     waiting = _end_link(unit, left)
     add_link(unit.session, parent, "up", None, begun=unit.tree.claims[unit.me].version)
     unit.outbox.neighbours_changed()
