@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from node.db import Database
 from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
+from node.rows import table_of
 from protocol.compression import decompress
 from protocol.link import Compare, LaneRecord, Load, MarkAcked, Position
 from protocol.messages import Lane
@@ -65,9 +66,31 @@ def read_records(database: Database, peer: str) -> dict[Lane, LaneRecord]:
         }
 
 
-_LANES = LaneRow.__table__.c
-_WAITING = select(_LANES.peer, _LANES.lane, _LANES.last_seq).where(_LANES.last_seq > _LANES.acked_seq)
-"""Asked after every commit, hence built once, and of the table itself."""
+_LANES, _OUTBOX = table_of(LaneRow), table_of(OutboxRow)
+_WAITING = select(_LANES.c.peer, _LANES.c.lane, _LANES.c.last_seq).where(_LANES.c.last_seq > _LANES.c.acked_seq)
+_THIS = (_LANES.c.peer == bindparam("of_peer"), _LANES.c.lane == bindparam("of_lane"))
+_SENT = (_OUTBOX.c.peer == bindparam("of_peer"), _OUTBOX.c.lane == bindparam("of_lane"))
+_LOCK = select(_LANES.c.peer).where(*_THIS).with_for_update()
+_NEXT = (
+    select(_OUTBOX.c.seq, _OUTBOX.c.body)
+    .where(*_SENT, _OUTBOX.c.seq > bindparam("after"))
+    .order_by(_OUTBOX.c.seq)
+    .limit(bindparam("most"))
+)
+_OFFERED = (
+    update(_LANES)
+    .where(*_THIS, _LANES.c.offered_seq < bindparam("end_seq"))
+    .values(offered_seq=bindparam("end_seq"), offered_digest=bindparam("end_digest"))
+)
+_END_OF_FRAME = (
+    update(_OUTBOX).where(*_SENT, _OUTBOX.c.seq == bindparam("end_seq")).values(digest=bindparam("end_digest"))
+)
+_ACKED = (
+    update(_LANES)
+    .where(*_THIS, _LANES.c.acked_seq < bindparam("to_seq"))
+    .values(acked_seq=bindparam("to_seq"), acked_digest=bindparam("to_digest"))
+)
+"""Asked after every commit or with every frame, hence built once, and of the tables themselves."""
 
 
 def _kept(session: Session, lane: LaneRow) -> Position:
@@ -111,38 +134,23 @@ def load_frame(
     Returns:
         How many, the position after the last, and the packed payload.
     """
+    place = {"of_peer": peer, "of_lane": load.lane.value}
     with database.write(behind_people=True) as session:
         for mark in marks:
             _record_acked(session, peer, mark)
-        session.execute(select(LaneRow.peer).where(LaneRow.peer == peer, LaneRow.lane == load.lane).with_for_update())
-        rows = session.execute(
-            select(OutboxRow.seq, OutboxRow.body)
-            .where(OutboxRow.peer == peer, OutboxRow.lane == load.lane, OutboxRow.seq > load.after.seq)
-            .order_by(OutboxRow.seq)
-            .limit(FRAME_MESSAGES)
-        ).all()
+        connection = session.connection()
+        connection.execute(_LOCK, place)
+        rows = connection.execute(_NEXT, {**place, "after": load.after.seq, "most": FRAME_MESSAGES}).all()
         if not rows:
             return 0, load.after, b""
         assert rows[0].seq == load.after.seq + 1
         bodies = [row.body for row in rows]
         count, payload = pack(bodies, load.budget)
         end = Position(load.after.seq + count, chain(load.after.digest, bodies[:count])[-1])
-        _record_offered(session, peer, load.lane, end)
+        # Recorded as offered; the last message of a frame keeps the digest up to it.
+        connection.execute(_OFFERED, {**place, "end_seq": end.seq, "end_digest": end.digest})
+        connection.execute(_END_OF_FRAME, {**place, "end_seq": end.seq, "end_digest": end.digest})
         return count, end, payload
-
-
-def _record_offered(session: Session, peer: str, lane: Lane, end: Position) -> None:
-    """Record that messages up to ``end`` are offered; the last one of a frame keeps the digest up to it."""
-    session.execute(
-        update(LaneRow)
-        .where(LaneRow.peer == peer, LaneRow.lane == lane, LaneRow.offered_seq < end.seq)
-        .values(offered_seq=end.seq, offered_digest=end.digest)
-    )
-    session.execute(
-        update(OutboxRow)
-        .where(OutboxRow.peer == peer, OutboxRow.lane == lane, OutboxRow.seq == end.seq)
-        .values(digest=end.digest)
-    )
 
 
 def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
@@ -152,11 +160,13 @@ def mark_acked(database: Database, peer: str, mark: MarkAcked) -> None:
 
 
 def _record_acked(session: Session, peer: str, mark: MarkAcked) -> None:
-    session.execute(
-        update(LaneRow)
-        .where(LaneRow.peer == peer, LaneRow.lane == mark.lane, LaneRow.acked_seq < mark.position.seq)
-        .values(acked_seq=mark.position.seq, acked_digest=mark.position.digest)
-    )
+    values = {
+        "of_peer": peer,
+        "of_lane": mark.lane.value,
+        "to_seq": mark.position.seq,
+        "to_digest": mark.position.digest,
+    }
+    session.connection().execute(_ACKED, values)
 
 
 def digest_at(database: Database, peer: str, compare: Compare) -> bytes | None:

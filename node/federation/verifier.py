@@ -85,18 +85,18 @@ class VerifierBeside:
         self._closed = False
 
     def begin(self, signed: Sequence[Signed]) -> Verdicts:
-        """Verify these, beside us if they are many."""
+        """Verify these, beside us if they are many; the first ones here, while the process starts."""
         if len(signed) < MANY or time.monotonic() - self._failed_at < RETRY_S:
             return Found(verify_all(signed))
         with self._lock:
-            if self._closed:
-                return Found(verify_all(signed))
-            verdicts: Future[Sequence[bool]] = Future()
-            self._jobs.put((signed, verdicts))
-            if self.thread is None:
+            if self.thread is not None and not self._closed:
+                verdicts: Future[Sequence[bool]] = Future()
+                self._jobs.put((signed, verdicts))
+                return verdicts
+            if not self._closed:
                 self.thread = threading.Thread(target=self._serve, name="verifier", daemon=True)
                 self.thread.start()
-        return verdicts
+        return Found(verify_all(signed))
 
     def close(self) -> None:
         """End the process."""
@@ -111,20 +111,32 @@ class VerifierBeside:
         """One job after the other, until there are none for a while."""
         process: subprocess.Popen[bytes] | None = None
         try:
+            process = self._begun()
             while (job := self._next()) is not None:
                 signed, verdicts = job
                 try:
                     process = process or _start()
                     found = _ask(process, signed)
                 except (OSError, EOFError) as error:
-                    log.warning("verifier.failed", reason=str(error))
-                    self._failed_at = time.monotonic()
+                    self._fail(error)
                     _end(process)
                     process = None
                     found = verify_all(signed)
                 verdicts.set_result(found)
         finally:
             _end(process)
+
+    def _begun(self) -> subprocess.Popen[bytes] | None:
+        """The process, at its start; None where it can't be started."""
+        try:
+            return _start()
+        except OSError as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        log.warning("verifier.failed", reason=str(error))
+        self._failed_at = time.monotonic()
 
     def _next(self) -> tuple[Sequence[Signed], Future[Sequence[bool]]] | None:
         try:

@@ -32,21 +32,37 @@ def mixed(count: int) -> tuple[list[Signed], list[bool]]:
     return good, [place % 3 != 0 for place in range(count)]
 
 
-@pytest.fixture
-def verifier() -> Iterator[VerifierBeside]:
-    verifier = VerifierBeside()
-    yield verifier
-    verifier.close()
-
-
 def children() -> set[int]:
     """Our child processes (Linux)."""
     tasks = Path("/proc/self/task").iterdir()
     return {int(pid) for task in tasks for pid in (task / "children").read_text(encoding="ascii").split()}
 
 
-def test_a_process_beside_ours_says_the_same_as_we_do(verifier: VerifierBeside) -> None:
-    before = children()
+@pytest.fixture
+def fresh() -> Iterator[VerifierBeside]:
+    """A verifier that has had nothing to verify yet."""
+    verifier = VerifierBeside()
+    yield verifier
+    verifier.close()
+
+
+@pytest.fixture
+def before() -> set[int]:
+    """Our child processes before there is a verifier's."""
+    return children()
+
+
+@pytest.fixture
+def verifier(before: set[int], fresh: VerifierBeside) -> VerifierBeside:
+    """A verifier whose process was started by a first batch, which it verified here meanwhile."""
+    checks, expected = mixed(MANY)
+    assert list(fresh.begin(checks).result()) == expected
+    fresh.begin(checks).result()
+    assert len(children() - before) == 1
+    return fresh
+
+
+def test_a_process_beside_ours_says_the_same_as_we_do(verifier: VerifierBeside, before: set[int]) -> None:
     checks, expected = mixed(3 * MANY)
     assert list(verifier.begin(checks).result()) == expected == verify_all(checks)
     assert list(VerifierHere().begin(checks).result()) == expected
@@ -59,17 +75,15 @@ def test_many_jobs_are_answered_each_with_its_own(verifier: VerifierBeside) -> N
     assert [list(one.result()) for one in verdicts] == [expected for _, expected in jobs]
 
 
-def test_few_signatures_need_no_process(verifier: VerifierBeside) -> None:
+def test_few_signatures_need_no_process(fresh: VerifierBeside) -> None:
     before = children()
     checks, expected = mixed(MANY - 1)
-    assert list(verifier.begin(checks).result()) == expected
+    assert list(fresh.begin(checks).result()) == expected
     assert children() == before
 
 
-def test_the_process_is_killed_and_the_answer_is_the_same(verifier: VerifierBeside) -> None:
-    before = children()
+def test_the_process_is_killed_and_the_answer_is_the_same(verifier: VerifierBeside, before: set[int]) -> None:
     checks, expected = mixed(MANY)
-    verifier.begin(checks).result()
     [pid] = children() - before
     os.kill(pid, signal.SIGKILL)
     assert list(verifier.begin(checks).result()) == expected
@@ -77,31 +91,30 @@ def test_the_process_is_killed_and_the_answer_is_the_same(verifier: VerifierBesi
 
 
 def test_the_process_can_not_be_started_and_the_answer_is_the_same(
-    verifier: VerifierBeside, monkeypatch: pytest.MonkeyPatch
+    fresh: VerifierBeside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     checks, expected = mixed(MANY)
-    assert list(verifier.begin(checks).result()) == expected
+    for _ in range(3):
+        assert list(fresh.begin(checks).result()) == expected
 
 
-def test_the_process_ends_with_the_verifier(verifier: VerifierBeside) -> None:
-    before = children()
+def test_the_process_ends_with_the_verifier(verifier: VerifierBeside, before: set[int]) -> None:
     checks, expected = mixed(MANY)
-    verifier.begin(checks).result()
     verifier.close()
     assert children() == before
     assert list(verifier.begin(checks).result()) == expected, "and it still answers"
 
 
 def test_the_process_ends_when_there_is_nothing_to_do(
-    verifier: VerifierBeside, monkeypatch: pytest.MonkeyPatch
+    verifier: VerifierBeside, before: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("node.federation.verifier.IDLE_S", 0.05)
-    before = children()
     checks, expected = mixed(MANY)
     verifier.begin(checks).result()
     thread = verifier.thread
     assert thread is not None
     thread.join(10)
     assert children() == before
-    assert list(verifier.begin(checks).result()) == expected, "and begins again"
+    for _ in range(2):
+        assert list(verifier.begin(checks).result()) == expected, "and begins again"
