@@ -52,10 +52,9 @@ class PasswordHasher:
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether this is the password. ``None`` (no such user) takes as long and is always false."""
-        nobody = self._dummy  # made before it is known who asks, so that the first one learns nothing either
         with self._turn:
             try:
-                self._argon2.verify(nobody if password_hash is None else password_hash, _bytes(password))
+                self._argon2.verify(self._dummy if password_hash is None else password_hash, _bytes(password))
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None
