@@ -71,9 +71,9 @@ def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str
             level = tree.level(center.code)
             peers = [code for code in tree.claims if tree.active(code) and tree.level(code) == level]
             parent = tree.parent(center.code)
-            return sorted(
-                (code for code in peers if code != center.code), key=lambda code: (tree.parent(code) != parent, code)
-            )
+            partners = case.state.accepted_partners if case.state is not None else ()
+            near = sorted(peers, key=lambda code: (code not in partners, tree.parent(code) != parent, code))
+            return [code for code in near if code != center.code]
 
 
 def _named(center: Center, codes: Iterable[str]) -> list[tuple[str, str]]:

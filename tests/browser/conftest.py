@@ -174,43 +174,65 @@ def any_chromium(request: pytest.FixtureRequest, playwright: Playwright) -> Brow
     return Chromium109(playwright)
 
 
+Sessions = dict[tuple[str, str], dict[str, str]]
+"""Cookies, name and value, by center and role."""
+
+
+@pytest.fixture(scope="session")
+def sessions() -> Sessions:
+    """Who has signed in: twenty sign-ins less in a run."""
+    return {}
+
+
 class Desk:
     """Browsers of one's own, each signed in as somebody; what their pages complain about is kept."""
 
-    def __init__(self, browsers: Browsers) -> None:
+    def __init__(self, browsers: Browsers, sessions: Sessions) -> None:
         self.complaints: list[str] = []
+        self._sessions = sessions
         self.version = browsers.version
         self._browsers = browsers
         self._contexts: list[BrowserContext] = []
 
-    def page(self, *, width: int = 1440, language: str = "zh-CN", **more: Any) -> Page:  # noqa: ANN401 - Playwright's own options
-        """A fresh browser."""
+    def _page(self, center: Center, *, width: int = 1440, language: str = "zh-CN", **more: Any) -> Page:  # noqa: ANN401 - Playwright's own options
+        """A fresh browser that looks at one center."""
         context = self._browsers.open(viewport={"width": width, "height": 900}, locale=language, **more)
         context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: self._heard(page, message))
         page.on("pageerror", lambda error: self._failed(page, error))
-        page.on("request", lambda request: self._asked(page, request))
+        page.on("request", lambda request: self._asked(center, request))
         return page
 
     def _heard(self, page: Page, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not any(told in message.text for told in TOLD):
+        told = TOLD if message.location["url"] != page.url else (*TOLD, "404")
+        if message.type in ("error", "warning") and not any(answer in message.text for answer in told):
             self.complaints.append(f"{page.url}: {message.text}")
 
     def _failed(self, page: Page, error: Error) -> None:
         self.complaints.append(f"{page.url}: {error}")
 
-    def _asked(self, page: Page, request: Request) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "data:")):
-            self.complaints.append(f"{page.url} asked for {request.url}")
+    def _asked(self, center: Center, request: Request) -> None:
+        if not request.url.startswith(f"{center.url}/"):
+            self.complaints.append(f"a page of {center.name} asked for {request.url}")
 
-    def sign_in(self, center: Center, role: str, **options: Any) -> Page:  # noqa: ANN401 - as above
-        """Somebody's first page."""
-        page = self.page(**options)
+    def sign_in(self, center: Center, role: str, *, anew: bool = False, **options: Any) -> Page:  # noqa: ANN401 - as above
+        """Somebody's first page; who signed in for an earlier test stays so, unless they sign in anew."""
+        page = self._page(center, **options)
+        known = self._sessions.get((center.code, role))
+        if known is not None and not anew:
+            page.context.add_cookies(
+                [{"name": name, "value": value, "url": center.url} for name, value in known.items()]
+            )
+            page.goto(center.url)
+            return page
         page.goto(center.url)
         give_password(page, center, role)
         page.wait_for_url(lambda url: "/login" not in url)
+        self._sessions[center.code, role] = {
+            str(one["name"]): str(one["value"]) for one in page.context.cookies(center.url)
+        }
         return page
 
     def close(self) -> None:
@@ -227,19 +249,19 @@ def give_password(page: Page, center: Center, role: str) -> None:
 
 
 @pytest.fixture
-def desk(chromium: Chromium) -> Iterator[Desk]:
+def desk(chromium: Chromium, sessions: Sessions) -> Iterator[Desk]:
     """Debian's Chromium; its complaints fail the test."""
-    yield from _desk(chromium)
+    yield from _desk(chromium, sessions)
 
 
 @pytest.fixture
-def desk_anywhere(any_chromium: Browsers) -> Iterator[Desk]:
+def desk_anywhere(any_chromium: Browsers, sessions: Sessions) -> Iterator[Desk]:
     """The same in both browsers."""
-    yield from _desk(any_chromium)
+    yield from _desk(any_chromium, sessions)
 
 
-def _desk(browsers: Browsers) -> Iterator[Desk]:
-    desk = Desk(browsers)
+def _desk(browsers: Browsers, sessions: Sessions) -> Iterator[Desk]:
+    desk = Desk(browsers, sessions)
     yield desk
     desk.close()
     assert not desk.complaints, "\n".join(desk.complaints)

@@ -146,6 +146,10 @@ def test_without_scripts(federation: Federation, any_chromium: Browsers) -> None
             break
         head.wait_for_timeout(200)
     act(head, "accept")
+    head.click("[href$='/mediations'] >> nth=0")
+    for field, text in (("place", "村调解室"), ("mediators", "杨某、施某某"), ("summary", "双方到场，先停手。")):
+        head.fill(f"#{field}", text)
+    head.click("main form#act button[type=submit]")
     head.click("[href$='/agree'] >> nth=0")
     head.fill("#agreement", "一、双方停手；二、十日内丈量。")
     head.click("main form#act button[type=submit]")
