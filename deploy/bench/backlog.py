@@ -21,6 +21,7 @@ from node.center import Center
 from node.federation.memory_transport import MemoryBroker, MemoryTransport
 from node.federation.runner import Federation
 from node.federation.tables import LaneRow, OutboxRow
+from node.rows import table_of
 from node.unit import unit_of
 from protocol.codes import Trigger
 from protocol.messages import Lane, read_message, read_payload
@@ -33,6 +34,9 @@ UNIT = 100
 WITHIN = 300.0
 """Seconds for the cases to go up and come back."""
 ACTOR = "调解员"
+_LANES = table_of(LaneRow).c
+_BEHIND = select(func.coalesce(func.sum(_LANES.last_seq - _LANES.acked_seq), 0)).where(_LANES.lane == Lane.CASE.value)
+"""Asked again and again beside what is measured, hence built once."""
 
 
 def pile_up(pair: Pair, messages: int, seed: int = 1) -> None:
@@ -113,8 +117,7 @@ def _held(center: Center) -> int:
 def waiting(center: Center) -> int:
     """Messages of cases that the neighbour's database does not hold yet."""
     with center.database.read() as session:
-        behind = func.coalesce(func.sum(LaneRow.last_seq - LaneRow.acked_seq), 0)
-        return int(session.scalar(select(behind).where(LaneRow.lane == Lane.CASE)) or 0)
+        return int(session.connection().scalar(_BEHIND) or 0)
 
 
 def bodies(center: Center) -> list[bytes]:

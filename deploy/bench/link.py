@@ -31,7 +31,8 @@ from protocol.messages import Lane
 from protocol.wire import ORIGIN, Data, write_frame
 
 MESSAGES = 20_000
-POLL_S = 0.01
+POLL_S = 0.02
+"""Between two looks; each takes time from what is measured."""
 PATIENCE_S = 30.0
 """Seconds without any progress after which the run is given up."""
 
