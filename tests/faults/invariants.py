@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
@@ -12,8 +13,10 @@ from node.access import Access
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.db import Database
 from node.federation.tables import InboxRow, LaneRow, LinkRow, ParkedRow
+from node.status.reporting import count_overdue
 from node.status.tables import CounterRow, DayCounterRow
 from protocol.case import CaseState
+from protocol.status import GAUGE
 from tests.faults.clerks import Act, Document
 from tests.faults.processes import County, Served, until
 
@@ -78,16 +81,19 @@ def restless(here: County) -> str | None:
         above = one.parent
         while above is not None:
             if rows[above].get(one.code) != rows[one.code][one.code]:
-                return f"{above} does not know the counters of {one.code}"
+                known, own = rows[above].get(one.code), rows[one.code][one.code]
+                return f"{above} does not know the counters of {one.code}: {known} is not {own}"
             above = here[above].parent
     return None
 
 
 def counters(center: Served) -> dict[str, dict[str, int]]:
-    """The counters that a center knows, by code."""
+    """The counters that a center knows, by code; its own with what is overdue now, which it counts when it tells."""
     with opened(center) as database, database.read() as session:
         known = {row.code: json.loads(row.counters) for row in session.scalars(select(CounterRow))}
-    return {center.code: {}} | known
+        overdue = count_overdue(session, center.code, datetime.now(UTC))
+    own = known.get(center.code, {}) | ({GAUGE: overdue} if overdue else {})
+    return known | {center.code: own}
 
 
 # --- nothing lost, nothing doubled --------------------------------------------------------------------------
