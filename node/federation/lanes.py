@@ -112,12 +112,12 @@ def read_last(database: Database) -> list[tuple[str, Lane, int]]:
         return [(peer, Lane(lane), last) for peer, lane, last in session.connection().execute(_WAITING)]
 
 
-def read_links(database: Database) -> dict[str, str]:
-    """Direction of every link that is neither revoked nor set aside."""
+def read_links(database: Database) -> tuple[dict[str, str], dict[str, int]]:
+    """Direction of every link that is neither revoked nor set aside, and how many files were carried over it."""
     ours = LinkRow.revoked_at.is_(None), or_(LinkRow.direction == "up", LinkRow.nkey.is_not(None))
     with database.read() as session:
-        rows = session.execute(select(LinkRow.peer, LinkRow.direction).where(*ours))
-        return dict(rows.all())
+        rows = session.execute(select(LinkRow.peer, LinkRow.direction, LinkRow.carried).where(*ours)).all()
+        return {row.peer: row.direction for row in rows}, {row.peer: row.carried for row in rows}
 
 
 def load_frame(

@@ -263,8 +263,7 @@ class Federation:
 
     async def _follow_links(self) -> None:
         """Begin links that were enrolled, end links that were revoked, begin those anew whose records have changed."""
-        wanted = await self._in_thread(lambda: lanes.read_links(self.center.database))
-        carried = await self._in_thread(lambda: lanes.read_carried(self.center.database))
+        wanted, carried = await self._in_thread(lambda: lanes.read_links(self.center.database))
         for peer in [peer for peer in self.links if peer not in wanted]:
             await self.links.pop(peer).close()
             log.info("link.ended", peer=peer)

@@ -87,6 +87,12 @@ class Actors:
         thinks = self._random.uniform(0.0, 4.0) if self._random.random() < 0.4 else 0.0
         self._world.loop.call_later(thinks, self._do, machine, sight, act, given)
 
+    def give(self, machine: "Machine", case_id: str, to: str) -> None:
+        """Give a case that a center holds to its parent or to one of its children."""
+        sight = self._sight(machine, case_id)
+        act = "escalate" if machine.parent == to else "assign"
+        self._do(machine, sight, act, {**self._given(machine, sight, act), **({"to": to} if act == "assign" else {})})
+
     def _do(self, machine: "Machine", sight: Sight, act: str, given: Given) -> None:
         """Send the form; meanwhile the case may have moved."""
         if act == "merge":
@@ -133,6 +139,10 @@ class Actors:
         if not ids:
             return None
         (case_id,) = self._random.choice(ids)
+        return self._sight(machine, case_id)
+
+    @staticmethod
+    def _sight(machine: "Machine", case_id: str) -> Sight:
         holder, status, epoch, state, invitation = machine.disk.raw.execute(
             "SELECT holder, status, epoch, state, invitation FROM cases WHERE id = ?", (case_id,)
         ).fetchone()

@@ -12,6 +12,7 @@ from tests.sim import twin
 from tests.sim.losing import Loss
 from tests.sim.network import Weather
 from tests.sim.profiles import WEATHER
+from tests.sim.versions import Said
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -194,7 +195,11 @@ class Faults:
             self._upgrade(self._machine())
         else:
             machine = self._random.choice(newer)
-            self._world.actors.attempt(machine, "new type", lambda: self._world.futures.send(machine))
+            said: list[Said] = []
+            self._world.actors.attempt(machine, "new type", lambda: said.append(self._world.futures.send(machine)))
+            if said and said[0].after is not None and self._random.random() < 0.5:
+                assert said[0].subject is not None
+                self._world.actors.give(machine, said[0].subject, said[0].destination)
 
     def _crash(self) -> None:
         machine = self._machine()

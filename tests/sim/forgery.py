@@ -1,7 +1,7 @@
 """Somebody hostile on the wire: frames that no center ever signed for this place.
 
 Whatever is put on a subject here must change nothing: frames signed by a wrong key, frames of another center, frames
-that were on this wire long ago.
+that were on this wire long ago, other messages under a true header and its true signature.
 """
 
 from collections.abc import Iterator
@@ -38,16 +38,18 @@ class Forger:
         kept = self._heard.setdefault(subject, [])
         kept.append(data)
         del kept[:-REMEMBERED]
-        match random.randrange(3):
+        forged: bytes | None
+        match random.randrange(4):
             case 0:
                 forged = random.choice(kept)
             case 1:
                 forged = random.choice(self._heard[random.choice(list(self._heard))])
+            case 2:
+                forged = _exchanged(data)
             case _:
-                found = self._signed_wrongly(data)
-                if found is None:
-                    return
-                forged = found
+                forged = self._signed_wrongly(data)
+        if forged is None:
+            return
         self._trace.note(way, "net forged", forged)
         yield forged
 
@@ -71,6 +73,17 @@ class Forger:
                 lanes = {lane: each.model_copy(update={"out": out}) for lane, each in header.lanes.items()}
                 header = header.model_copy(update={"lanes": lanes, "incarnation": "somebody-else"})
         return write_frame(header, key, payload)
+
+
+def _exchanged(data: bytes) -> bytes | None:
+    """The true header with its true signature, and other messages behind it."""
+    try:
+        frame = read_frame(data)
+    except RemoteError:
+        return None
+    if not isinstance(frame.header, Data):
+        return None
+    return frame.signed + frame.signature + _other_messages(frame.header)[1]
 
 
 def _other_messages(header: Data) -> tuple[Data, bytes]:

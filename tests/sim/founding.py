@@ -80,17 +80,18 @@ def certificate_of(code: str) -> Certificate:
 @cache
 def founded(shape: Shape) -> dict[str, bytes]:
     """Each center's database, all of them acquainted, no message sent yet."""
-    root_key = keys_of(COUNTY).signing.public
-    certificates = [certificate_of(each.code) for each in shape.plan]
+    database = Database("sqlite://", engine_of(FOUNDING))
+    write_disk(database, empty_disk())
+    with database.write() as session:
+        add_certificates(session, [certificate_of(each.code) for each in shape.plan], keys_of(COUNTY).signing.public)
+    acquainted = read_disk(database)
     made: dict[str, bytes] = {}
     for each in shape.plan:
-        database = Database("sqlite://", engine_of(FOUNDING))
-        write_disk(database, empty_disk())
+        write_disk(database, acquainted)
         with database.write() as session:
             session.add(
                 IdentityRow(code=each.code, incarnation=keys_of(each.code).signing_seed.hex()[:32], created_at=BEGIN)
             )
-            add_certificates(session, certificates, root_key)
             if each.parent is not None:
                 add_link(session, each.parent, "up", None)
             for other in shape.plan:

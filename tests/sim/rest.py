@@ -73,7 +73,7 @@ def _counters(world: "World", at: str, of: str) -> dict[str, int]:
 
 
 def followers_equal(world: "World") -> str | None:
-    """Everybody who follows a case holds the whole log, byte for byte, and nobody else holds any of it."""
+    """Everybody who follows a case holds the whole log and its fold, byte for byte; nobody else holds any of it."""
     log = "SELECT seq, head, signature, salt, body FROM entries WHERE case_id = ? ORDER BY seq"
     for case_id, written in world.oracle.logs.items():
         custody = world.oracle.custody(case_id)
@@ -85,16 +85,22 @@ def followers_equal(world: "World") -> str | None:
         whole = raw.execute(log, (case_id,)).fetchall()
         if [(row[1], row[2]) for row in whole] != [(each.head, each.signature) for each in written]:
             return f"{keeper} holds {len(whole)} entries of case {case_id[:8]}, {len(written)} were written"
-        state = json.loads(raw.execute("SELECT state FROM cases WHERE id = ?", (case_id,)).fetchone()[0])
+        (fold,) = raw.execute(_FOLD, (case_id,)).fetchone()
+        state = json.loads(fold)
         partners = {code for code, each in state["partners"].items() if each["status"] == "accepted"}
         followers = set(state["custody"]["held_by"]) | partners
         for machine in world.machines.values():
             copy = machine.disk.raw.execute(log, (case_id,)).fetchall()
             if machine.code in followers and copy != whole:
                 return f"{machine.code} follows case {case_id[:8]} and has {len(copy)} of {len(whole)} entries"
+            if machine.code in followers and machine.disk.raw.execute(_FOLD, (case_id,)).fetchone() != (fold,):
+                return f"{machine.code} follows case {case_id[:8]}, has its log, and believes something else"
             if copy and machine.code not in world.oracle.readers[case_id]:
                 return f"{machine.code} has entries of case {case_id[:8]}, which it may not read"
     return None
+
+
+_FOLD = "SELECT state FROM cases WHERE id = ?"
 
 
 def acknowledged_survive(world: "World") -> str | None:

@@ -2,12 +2,14 @@
 
 A newer process adds a field to every message and every frame header, and its people send messages of a type that the
 older ones have never heard of, also about cases. The older ones store, acknowledge and park them; after the upgrade
-each must have been applied exactly once.
+each must have been applied exactly once, and before anything that its source wrote of the case later: what waits behind
+a parked message has waited.
 
 Versions belong to processes, and all processes of a simulation share one interpreter: the tables of types ask whose
 turn it is (``LIFE``).
 """
 
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 FUTURE = "cn.liandong.future.v9"
-TABLE = "CREATE TABLE future_applied (serial INTEGER NOT NULL)"
+TABLE = "CREATE TABLE future_applied (serial INTEGER NOT NULL, seq INTEGER NOT NULL)"
+"""What was applied, and how many entries of its case the database had then."""
 
 Value = TypeVar("Value")
 
@@ -68,8 +71,9 @@ def install() -> None:
 
 
 def _on_future(unit: Unit, message: Message, payload: Future) -> None:
-    del message
-    unit.session.execute(text("INSERT INTO future_applied (serial) VALUES (:serial)"), {"serial": payload.serial})
+    state = unit.book.state(message.subject) if message.subject is not None else None
+    values = {"serial": payload.serial, "seq": state.seq if state is not None else 0}
+    unit.session.execute(text("INSERT INTO future_applied (serial, seq) VALUES (:serial, :seq)"), values)
 
 
 def _write_message(message: Message) -> bytes:
@@ -80,41 +84,69 @@ def _write_frame(header: Header, key: SigningKey, payload: bytes = b"") -> bytes
     return wire.write_frame(header.model_copy(update={"novelty": 9}) if is_newer() else header, key, payload)
 
 
+@dataclass(frozen=True)
+class Said:
+    """A message of the new type that was committed.
+
+    Attributes:
+        subject: the case that it is about.
+        after: where its source held that case: how many entries it had then.
+    """
+
+    destination: str
+    subject: str | None
+    after: int | None
+
+
 class Futures:
     """The messages of the new type of one world.
 
     Attributes:
-        sent: destination of each that was committed, by serial number.
+        sent: each that was committed, by serial number.
     """
 
     def __init__(self, world: "World", random: Random) -> None:
         self._world = world
         self._random = random
         self._serial = 0
-        self.sent: dict[int, str] = {}
+        self.sent: dict[int, Said] = {}
 
-    def send(self, machine: "Machine") -> None:
-        """Somebody at a newer center uses what only it has."""
-        others = [code for code in self._world.machines if code != machine.code]
+    def send(self, machine: "Machine") -> Said:
+        """Somebody at a newer center uses what only it has, mostly towards a neighbour and of a case that it holds."""
+        random = self._random
+        others = [each for each in self._world.machines.values() if each is not machine]
+        neighbours = [each for each in others if each.parent == machine.code or machine.parent == each.code]
+        destination = random.choice(neighbours if neighbours and random.random() < 0.7 else others).code
         ids = [row[0] for row in machine.disk.raw.execute("SELECT id FROM cases ORDER BY id")]
-        subject = self._random.choice(ids) if ids and self._random.random() < 0.6 else None
-        destination = self._random.choice(others)
+        held = [row[0] for row in machine.disk.raw.execute(_HELD, (machine.code,))]
+        subject = random.choice(held if held and random.random() < 0.7 else ids) if ids else None
+        if random.random() < 0.2:
+            subject = None
         self._serial += 1
         serial = self._serial
-        machine.act(lambda center: _send(center, destination, subject, serial))
-        self.sent[serial] = destination
+        after: list[int | None] = []
+        machine.act(lambda center: after.append(_send(center, destination, subject, serial)))
+        self.sent[serial] = said = Said(destination, subject, after[0])
+        return said
 
     def not_applied_once(self) -> str | None:
-        """Which of them was not applied exactly once."""
-        for serial, destination in self.sent.items():
-            raw = self._world.machines[destination].disk.raw
-            count = raw.execute("SELECT count(*) FROM future_applied WHERE serial = ?", (serial,)).fetchone()[0]
-            if count != 1:
-                return f"message {serial} of the new type was applied {count} times at {destination}"
+        """Which of them was not applied exactly once, and in its turn."""
+        for serial, said in self.sent.items():
+            raw = self._world.machines[said.destination].disk.raw
+            found = raw.execute("SELECT seq FROM future_applied WHERE serial = ?", (serial,)).fetchall()
+            what = f"message {serial} of the new type"
+            if len(found) != 1:
+                return f"{what} was applied {len(found)} times at {said.destination}"
+            if said.after is not None and found[0][0] > said.after:
+                return f"{what}, said after entry {said.after}, was applied after entry {found[0][0]}"
         return None
 
 
-def _send(center: "Center", destination: str, subject: str | None, serial: int) -> None:
+_HELD = "SELECT id FROM cases WHERE holder = ? ORDER BY id"
+
+
+def _send(center: "Center", destination: str, subject: str | None, serial: int) -> int | None:
+    """Queue one; how many entries its case has, where we hold it."""
     with unit_of(center) as unit:
         message = Message(
             id=unit.new_id(),
@@ -131,3 +163,5 @@ def _send(center: "Center", destination: str, subject: str | None, serial: int) 
             sealing_key = unit.tree.claims[destination].sealing_key
             message = seal_message(message, center.identity.signing, sealing_key, center.random_bytes(32))
         unit.outbox.forward(message, neighbour, Lane.CASE)
+        state = unit.book.state(subject) if subject is not None else None
+        return state.seq if state is not None and state.holder == unit.me else None
