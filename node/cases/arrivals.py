@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import delete, select
 
 from node.access import Access
-from node.cases import conflicts, granting, transfers
+from node.cases import conflicts, frozen, granting, transfers
 from node.cases import log as case_log
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
@@ -87,8 +87,10 @@ def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
         assert before is not None
         conflicts.tell(unit, before, lost)
     state = unit.book.state(payload.case_id)
-    if state is not None:
+    if state is not None and state.holder != unit.me:
         case_log.withdraw_told(unit, state)
+    elif state is not None and not frozen.is_frozen(unit, state.id):  # our own words came back, and the case with them
+        case_log.tell_ancestors(unit, state)
 
 
 def _settle(unit: Unit, entry: Entry, ours: str, sender: str) -> list[Entry]:
@@ -217,7 +219,8 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     known = sheet.header
     if known is not None and (known.epoch, known.seq) > (payload.epoch, payload.seq):
         return
-    if known is not None and payload.withdrawn and known.seq == payload.seq and message.sender != known.holder:
+    theirs = known is not None and known.holder not in {None, message.sender}
+    if known is not None and payload.withdrawn and known.seq == payload.seq and theirs:
         return
     below = unit.tree.descendants(unit.me)
     ours = (payload.holder or payload.in_transit_to) in {*below, unit.me}
@@ -250,9 +253,11 @@ def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
 
 
 def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
-    """The holder answers our request."""
-    del message
+    """The holder answers our request; of one that our database has forgotten nothing is left to do."""
     row = unit.session.get(RequestRow, payload.request_id)
+    if row is None and unit.center.identity.former:
+        log.info("answer.forgotten", request_id=payload.request_id, sender=message.sender)
+        return
     if row is None or not row.mine or row.case_id != payload.case_id:
         raise BadRecord(f"answer to a request that we did not make: {payload.request_id}")
     if row.state == RequestState.PENDING:  # the first answer counts

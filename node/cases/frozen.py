@@ -13,6 +13,7 @@ from node.federation.tables import IdentityRow, LinkRow
 from node.unit import Unit
 from protocol.errors import Refused
 from protocol.link import StopReason
+from protocol.payloads import CaseHeader
 
 
 def check(unit: Unit, case_id: str) -> None:
@@ -22,15 +23,30 @@ def check(unit: Unit, case_id: str) -> None:
         Refused: ``custody-frozen``.
     """
     forked = select(LinkRow.peer).where(LinkRow.stop_reason == StopReason.SELF_FORKED).limit(1)
-    if unit.session.get(FrozenCaseRow, case_id) is not None or unit.session.scalar(forked) is not None:
+    if is_frozen(unit, case_id) or unit.session.scalar(forked) is not None:
         raise Refused("custody-frozen")
 
 
-def freeze(unit: Unit, case_id: str) -> None:
-    """Let this case stay where it is until all neighbours were met."""
-    if unit.session.get(FrozenCaseRow, case_id) is None:
-        unit.session.add(FrozenCaseRow(case_id=case_id))
-        unit.session.flush()
+def is_frozen(unit: Unit, case_id: str) -> bool:
+    """Whether this case may be somebody else's."""
+    return unit.session.get(FrozenCaseRow, case_id) is not None
+
+
+def freeze(unit: Unit, case_id: str, *, told: CaseHeader | None = None) -> None:
+    """Let this case stay where it is until all neighbours were met.
+
+    Args:
+        unit: the unit of work.
+        case_id: the case.
+        told: what our ancestors know of it from us.
+    """
+    row = unit.session.get(FrozenCaseRow, case_id)
+    if row is None:
+        row = FrozenCaseRow(case_id=case_id)
+        unit.session.add(row)
+    if told is not None:
+        row.told = told.model_dump_json()
+    unit.session.flush()
 
 
 def freeze_if_old(unit: Unit, case_id: str, given_at: datetime) -> None:

@@ -8,7 +8,7 @@ from protocol.entries import Body, Entry, EntryHead, Joined, Kind, Replaced, wri
 from protocol.errors import Refused
 from protocol.keys import digest, to_text
 from protocol.messages import Type
-from protocol.payloads import ENTRIES_MAX_BYTES, Entries
+from protocol.payloads import ENTRIES_MAX_BYTES, CaseHeader, Entries
 from protocol.records import Record
 from protocol.rules import next_epoch
 
@@ -136,6 +136,17 @@ def withdraw_told(unit: Unit, state: CaseState) -> None:
         if ancestor not in state.followers:
             unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
     _remember_told(sheet, None)
+
+
+def untell_ancestors(unit: Unit, state: CaseState, told: CaseHeader) -> None:
+    """Take back what our ancestors know from us where our database has forgotten it: the case is not so far."""
+    if (told.epoch, told.seq) <= (state.epoch, state.seq):
+        return
+    header = told.model_copy(update={"withdrawn": True})
+    for ancestor in unit.tree.ancestors(unit.me):
+        if ancestor not in state.followers:
+            unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
+    _remember_told(unit.book.sheet(state.id), None)
 
 
 def _remember_told(sheet: Sheet, stamp: str | None) -> None:

@@ -17,7 +17,7 @@ from node.unit import Unit
 from protocol.entries import Kind, Registered
 from protocol.errors import BadRecord
 from protocol.messages import Message, Type, read_message, read_payload
-from protocol.payloads import Certificates, Days, Entries, Refusal, RequestMessage, RequestState
+from protocol.payloads import CaseHeader, Certificates, Days, Entries, Refusal, RequestMessage, RequestState
 from protocol.requests import AskUrge, read_request
 from protocol.sealing import open_own_message
 
@@ -107,6 +107,13 @@ def _certificates(unit: Unit, message: Message) -> None:
     unit.tree = unit.center.directory.tree
 
 
+def _header(unit: Unit, message: Message) -> None:
+    """What we told an ancestor of a case may be more than the case has now: it is taken back when all is healed."""
+    payload = read_payload(message)
+    assert isinstance(payload, CaseHeader)
+    frozen.freeze(unit, payload.case_id, told=payload)
+
+
 def _days(unit: Unit, message: Message) -> None:
     """Daily rows of ours that our parent has: it gets them anew, as they count now, also where nothing is left."""
     payload = read_payload(message)
@@ -134,5 +141,6 @@ _HANDLERS = {
     Type.REFUSAL: _refusal,
     Type.REQUEST: _request,
     Type.CERTIFICATES: _certificates,
+    Type.HEADER: _header,
     Type.DAYS: _days,
 }

@@ -125,11 +125,16 @@ class TombstoneRow(Base):
 
 
 class FrozenCaseRow(Base):
-    """A case that we held when we learned that our database went back in time; it may be somebody else's by now."""
+    """A case that we held when we learned that our database went back in time; it may be somebody else's by now.
+
+    Attributes:
+        told: the last header of it that our ancestors have from us, as JSON.
+    """
 
     __tablename__ = "frozen_cases"
 
     case_id: Mapped[str] = mapped_column(primary_key=True)
+    told: Mapped[str | None] = mapped_column(default=None)
 
 
 class LostEntryRow(Base):

@@ -38,6 +38,7 @@ from protocol.compression import decompress
 from protocol.errors import ProtocolError
 from protocol.link import Position, Restored, Rewind, Serve, TakeBack
 from protocol.messages import read_message
+from protocol.payloads import CaseHeader
 from protocol.wire import FORMER_MAX, FRAME_MAX_MESSAGES, FRAME_MAX_PLAIN_BYTES, pack
 
 if TYPE_CHECKING:
@@ -239,12 +240,15 @@ def awaited(session: Session) -> list[str]:
     return list(session.scalars(rows))
 
 
-def _tell_again(unit: Unit, state: CaseState) -> None:
+def _tell_again(unit: Unit, state: CaseState, told: str | None) -> None:
     """Tell the followers the whole log, and the ancestors its header: both databases on the way may have forgotten."""
     for follower in state.followers:
         if follower != unit.me:
             case_log.send_records(unit, state.id, unit.book.records(state.id), follower)
-    if state.holder == unit.me:
+    if told is not None:
+        case_log.untell_ancestors(unit, state, CaseHeader.model_validate_json(told))
+    flight = state.custody.flight
+    if unit.me in {state.holder, flight.sender if flight is not None else None}:
         case_log.tell_ancestors(unit, state)
 
 
@@ -255,11 +259,11 @@ def finish(center: "Center") -> bool:
         if frozen is None or awaited(session):
             return False
     with unit_of(center) as unit:
-        ids = unit.session.scalars(select(FrozenCaseRow.case_id)).all()
-        for case_id in ids:
+        rows = unit.session.execute(select(FrozenCaseRow.case_id, FrozenCaseRow.told)).all()
+        for case_id, told in rows:
             state = unit.book.state(case_id)
             if state is not None and unit.me in state.followers:
-                _tell_again(unit, state)
+                _tell_again(unit, state, told)
         unit.session.execute(delete(FrozenCaseRow))
-    log.info("database.healed", center=center.code, cases=len(ids))
+    log.info("database.healed", center=center.code, cases=len(rows))
     return True

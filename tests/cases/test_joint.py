@@ -78,6 +78,15 @@ def test_a_header_goes_when_the_case_goes_to_its_only_partner(scene: Scene) -> N
     assert scene.sees(case) == {VILLAGE: "full", TOWN: "full"}
 
 
+def test_a_header_stays_when_the_next_holder_has_told_it(scene: Scene) -> None:
+    """What the village takes back comes to the county after what the township told: the newer word stands."""
+    case = scene.village.registers(grade="high")
+    scene.settle()
+    scene.village.does(case, "escalate", reason="矛盾升级", triggers=["grade_high"])
+    scene.settle()
+    assert scene.sees(case) == {VILLAGE: "full", TOWN: "full", COUNTY: "header"}
+
+
 def test_an_invitation_tells_what_changed_meanwhile(scene: Scene) -> None:
     case = joint(scene, accepted=False)
     scene.town.does(case, "grade", grade="high", reason="扬言报复")

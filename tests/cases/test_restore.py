@@ -115,6 +115,24 @@ def test_what_was_written_before_anybody_knew_gives_way_and_becomes_a_note(own_s
     assert same_everywhere(scene, other) == VILLAGE
 
 
+def test_headers_that_tell_more_than_the_village_knows_are_told_anew(own_scene: Scene, tmp_path: Path) -> None:
+    """What was done never left the village, but its ancestors were told of it."""
+    scene = own_scene
+    high, low = scene.village.registers(grade="high"), scene.village.registers()
+    scene.settle()
+    copy = scene.fed.copy(VILLAGE, tmp_path / "copy.db")
+    scene.village.does(high, "accept")
+    scene.village.does(low, "grade", grade="high", reason="扬言报复")
+    scene.settle()
+    assert scene.county.case(high)["status"] == "accepted"
+    assert scene.sees(low) == {VILLAGE: "full", TOWN: "header", COUNTY: "header"}
+
+    scene.roll_back(VILLAGE, copy)
+    whole_again(scene, scene.village)
+    assert scene.county.case(high)["status"] == "registered"
+    assert scene.sees(low) == {VILLAGE: "full"}
+
+
 def test_a_case_that_was_moved_twice_has_one_holder_again(own_scene: Scene, tmp_path: Path) -> None:
     scene = own_scene
     case = scene.town.registers()

@@ -196,6 +196,8 @@ def _days_add_up(world: "World") -> str | None:
             )
             for (counters,) in rows:
                 days.update(json.loads(counters))
+            if world.oracle.restored.forgot_together(machine):
+                break
             for name in own | days:
                 if name != "overdue" and own[name] != days[name]:
                     return f"{at}: the days of {machine.code} make {days[name]} {name}, its total is {own[name]}"
@@ -223,6 +225,23 @@ def headers_are_true(world: "World") -> str | None:
     return None
 
 
+def headers_are_told(world: "World") -> str | None:
+    """Whoever stands above the holder has the header of each high-grade, joint or supervised case."""
+    for case_id in world.oracle.logs:
+        holder = world.oracle.custody(case_id).holder
+        assert holder is not None
+        state = json.loads(world.machines[holder].disk.raw.execute(_FOLD, (case_id,)).fetchone()[0])
+        joint = any(partner["status"] != "declined" for partner in state["partners"].values())
+        if not (state["grade"] == "high" or joint or state["urges"]):
+            continue
+        above = world.machines[holder].parent
+        while above is not None:
+            if not world.machines[above].disk.raw.execute("SELECT 1 FROM cases WHERE id = ?", (case_id,)).fetchone():
+                return f"{above} does not know of case {case_id[:8]}, which {holder} holds"
+            above = world.machines[above].parent
+    return None
+
+
 def new_types_are_applied(world: "World") -> str | None:
     """What was parked for want of an upgrade was applied after it, once."""
     return world.futures.not_applied_once()
@@ -235,5 +254,6 @@ CHECKS: tuple[Callable[["World"], str | None], ...] = (
     sealed_at_relays,
     totals_add_up,
     headers_are_true,
+    headers_are_told,
     new_types_are_applied,
 )

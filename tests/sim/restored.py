@@ -65,6 +65,13 @@ class Restored:
         """Whether one of these centers went back in time: positions of their links may do so, too."""
         return not self.centers.isdisjoint(code.partition("#")[0] for code in codes)
 
+    def forgot_together(self, machine: "Machine") -> bool:
+        """Whether a center and its parent both went back in time: then nobody shows it, and old days may stay told.
+
+        A gap of the product, which docs/simulation.md names.
+        """
+        return {machine.code, machine.parent} <= self.centers
+
     def gone(self, case_id: str) -> bool:
         """Whether this case may be lost, and is: no database knows it."""
         shaken = self.cases.get(case_id)

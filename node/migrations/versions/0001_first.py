@@ -105,6 +105,7 @@ def upgrade() -> None:
     op.create_table(
         "frozen_cases",
         sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("told", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("case_id", name=op.f("pk_frozen_cases")),
     )
     op.create_table(
