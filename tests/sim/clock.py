@@ -11,7 +11,7 @@ class SimClock:
     """One center's clock.
 
     Args:
-        elapsed: virtual seconds since the beginning.
+        elapsed: seconds since the beginning, as calendars count them.
     """
 
     def __init__(self, elapsed: Callable[[], float]) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
+DAY = 86_400.0
+LEFT_OUT_MAX = 60
+"""Days that calendars leave out at most: what is purged after 90 days is all there."""
 POINTS = ("before commit", "after commit", "before publish", "after publish")
 
 
@@ -39,6 +42,8 @@ class Faults:
             "broker": self._broker,
             "crash": self._crash,
             "crash_at_point": self._crash_at_point,
+            "away": self._away,
+            "stick": world.sticks.carry,
             "disk_full": self._disk_full,
             "clock": self._clock,
             "versions": self._new_type,
@@ -206,6 +211,20 @@ class Faults:
         if machine.running:
             machine.crash("killed", with_broker=self._random.random() < 0.5)
             self._world.restart_later(machine)
+
+    def _away(self) -> None:
+        """A center is switched off for days or weeks; of its absence we play some seconds, calendars go on by all."""
+        machine = self._machine()
+        if not machine.running:
+            return
+        machine.crash("switched off for long", with_broker=True)
+        self._later((2.0, 15.0), lambda: self._come_back(machine))
+
+    def _come_back(self, machine: "Machine") -> None:
+        days = min(self._random.choice([1, 3, 30]), LEFT_OUT_MAX - self._world.leapt / DAY)
+        self._world.leapt += max(days, 0.0) * DAY
+        self.note(machine.code, f"back after {days} days")
+        self._world.restart_later(machine)
 
     def _rollback(self) -> None:
         """Somebody copies a database, and some time later puts the copy in its place."""

@@ -69,7 +69,7 @@ class Machine:
         self.level = level
         self.parent = parent
         self.disk = disk
-        self.clock = SimClock(world.loop.time)
+        self.clock = SimClock(world.calendar)
         self.life: Life | None = None
         self.center: Center | None = None
         self.federation: Federation | None = None

@@ -35,8 +35,8 @@ class Profile:
 
 
 WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"})
-WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker"})
-MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock"})
+WIRES = frozenset({"cut", "silence", "one_way", "all_cut", "broker", "stick"})
+MACHINES = frozenset({"crash", "crash_at_point", "disk_full", "clock", "away"})
 RESTORED = frozenset({"rollback"})
 LOST = frozenset({"lost"})
 TWINS = frozenset({"clone"})
@@ -54,8 +54,7 @@ PROFILES = {
 SHARES = {"default": 7, "mixed": 2, "lost": 1, "calm": 1}
 """How often each profile is drawn where a seed draws it.
 
-``restored`` and ``twins`` are run by name as long as seed 32 of ``restored`` fails: after two databases went back in
-time, one of them several times, a follower lacks entries.
+``restored`` and ``twins`` are run by name until some hundred fresh seeds of each have held.
 """
 
 

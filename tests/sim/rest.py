@@ -20,7 +20,8 @@ def unexpected(event: Mapping[str, object], profile: Profile) -> str | None:
     match name:
         case "link.task_failed":
             return f"{name}: {event}"
-        case "link.stopped":  # a restored database heals; that no link stands still is seen at rest
+        case "link.stopped" | "carry.positions" | "carry.refused":
+            # A restored database heals; that no link stands still is seen at rest.
             return f"{name}: {event}" if profile.faults.isdisjoint({"rollback", "clone", "lost"}) else None
         case "frame.not_applied" | "frame.not_loaded":
             return None if event["reason"] in DATABASE_REASONS else f"{name}: {event}"

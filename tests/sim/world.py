@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from tests.sim import actors, faults, forgery, rest, twin, versions
+from tests.sim import actors, faults, forgery, rest, sticks, twin, versions
 from tests.sim.custody import Violation
 from tests.sim.disk import Disk
 from tests.sim.founding import draw_shape, founded, keys_of
@@ -55,6 +55,7 @@ class World:
         self.profile = profile
         self.failure: str | None = None
         self.healing = False
+        self.leapt = 0.0
         self._nap = Random(f"{seed} nap")
         self.random = Random(f"{seed} world")
         self.loop = SimLoop(self._draw_nap, self._uncaught)
@@ -75,6 +76,7 @@ class World:
         self.slow = self.random.random() < profile.slow_disks
         self.actors = actors.Actors(self, Random(f"{seed} actors"))
         self.futures = versions.Futures(self, Random(f"{seed} futures"))
+        self.sticks = sticks.Sticks(self, Random(f"{seed} sticks"))
         self.faults = faults.Faults(self, Random(f"{seed} faults"))
 
     # --- the run -----------------------------------------------------------------------------------
@@ -139,6 +141,7 @@ class World:
         for machine in [*self.machines.values(), *self.twins]:
             machine.crash("end")
         self.loop.close()
+        self.sticks.end()
 
     # --- what the parts tell the world ---------------------------------------------------------------
 
@@ -153,6 +156,10 @@ class World:
 
     def _uncaught(self, where: str, error: BaseException | None) -> None:
         self.fail(f"{where}: {error!r}")
+
+    def calendar(self) -> float:
+        """Seconds since the beginning on everybody's calendar: virtual time, and the days that were left out."""
+        return self.loop.time() + self.leapt
 
     @property
     def root(self) -> Machine:
