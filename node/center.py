@@ -9,7 +9,7 @@ from node import policies
 from node.accounts.passwords import PasswordHasher
 from node.clock import Clock
 from node.db import Database
-from node.directory import Directory
+from node.directory import CERTIFICATES, Directory
 from node.federation.verifier import Verifier, VerifierHere
 from node.identity import Identity
 from node.level import Level
@@ -67,6 +67,7 @@ class Center:
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.database)
+        self.database.on_change(self._follow_directory)
         self.database.on_change(self._follow_policy)
 
     @property
@@ -93,6 +94,11 @@ class Center:
         """Read the policy in force from the database: when the center is opened, and whenever an order was stored."""
         with self.database.read() as session:
             self._policy = policies.in_force(self, session)
+
+    def _follow_directory(self, tables: frozenset[str]) -> None:
+        if CERTIFICATES in tables:
+            with self.database.read() as session:
+                self.directory.refresh(session)
 
     def _follow_policy(self, tables: frozenset[str]) -> None:
         if policies.TABLE in tables:

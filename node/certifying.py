@@ -3,26 +3,24 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from sqlalchemy import select
+
 from node.center import Center
 from node.directory import add_certificates
+from node.federation.tables import CertificateRow
 from node.unit import Unit, unit_of
 from protocol.centers import Certificate, issue, next_version
 from protocol.messages import Type
-from protocol.payloads import Certificates
+from protocol.payloads import CERTIFICATES_MAX, Certificates
 
 
 @contextmanager
 def unit_on_newest(center: Center) -> Iterator[Unit]:
-    """A unit of work on the newest directory; what memory knows is put right if it fails."""
+    """A unit of work on the newest directory: another process may have stored certificates just now."""
     with center.database.read() as session:
         center.directory.refresh(session)
-    try:
-        with unit_of(center) as unit:
-            yield unit
-    except BaseException:
-        with center.database.read() as session:
-            center.directory.refresh(session)
-        raise
+    with unit_of(center) as unit:
+        yield unit
 
 
 def certify_anew(unit: Unit, code: str, **changes: object) -> Certificate:
@@ -53,3 +51,22 @@ def spread(unit: Unit, added: Sequence[Certificate], *, but: str | None = None) 
     for neighbour in sorted(unit.outbox.neighbours()):
         if neighbour != but:
             unit.outbox.send(Type.CERTIFICATES, certificates, neighbour, linked=True)
+
+
+def send_all(unit: Unit, child: str) -> None:
+    """Send every certificate to a new child, parents before their children, so that each can be checked on arrival."""
+    rows = unit.session.scalars(select(CertificateRow)).all()
+    depth = {code: len(unit.tree.ancestors(code)) for code in unit.tree.claims}
+    ordered = sorted(rows, key=lambda row: (depth[row.code], row.code, row.version))
+    for batch in _batches([as_certificate(row) for row in ordered]):
+        unit.outbox.send(Type.CERTIFICATES, Certificates(certificates=batch), child)
+
+
+def _batches(certificates: list[Certificate]) -> Iterator[tuple[Certificate, ...]]:
+    for start in range(0, len(certificates), CERTIFICATES_MAX):
+        yield tuple(certificates[start : start + CERTIFICATES_MAX])
+
+
+def as_certificate(row: CertificateRow) -> Certificate:
+    """A certificate as it was received."""
+    return Certificate(claims=row.claims, signature=row.signature)

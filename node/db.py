@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
@@ -107,6 +107,14 @@ class Base(DeclarativeBase):
 
 BeforeCommit = Callable[[Session], None]
 
+
+class Ended(Protocol):
+    """Hears of the end of a unit of work."""
+
+    def __call__(self, *, committed: bool) -> None:
+        """The unit was committed, or undone."""
+
+
 Changed = Callable[[frozenset[str]], None]
 """Is told the tables that a commit changed."""
 
@@ -168,7 +176,9 @@ class Database:
                 self._commit(session)
             except BaseException:
                 session.rollback()
+                _end(session, committed=False)
                 raise
+            _end(session, committed=True)
         for listener in self._listeners:
             listener()
         for watcher in self._watchers:
@@ -284,6 +294,16 @@ def _tables(session: Session) -> frozenset[str]:
 def before_commit(session: Session, name: str, hook: BeforeCommit) -> None:
     """Run ``hook`` once just before this unit commits; a second hook of the same name is ignored."""
     session.info.setdefault("before_commit", {}).setdefault(name, hook)
+
+
+def when_ended(session: Session, name: str, hook: Ended) -> None:
+    """Run ``hook`` once when this unit has ended; a later one of the same name takes the place of an earlier one."""
+    session.info.setdefault("when_ended", {})[name] = hook
+
+
+def _end(session: Session, *, committed: bool) -> None:
+    for hook in session.info.get("when_ended", {}).values():
+        hook(committed=committed)
 
 
 def _hooks(session: Session) -> list[BeforeCommit]:

@@ -1,12 +1,15 @@
 """The centers we know by their certificates; kept in memory, replaced whole when a certificate comes."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
+from node.db import when_ended
 from node.federation.tables import CertificateRow
 from node.rows import table_of
 from protocol.centers import Certificate, Claims, Tree, check, check_place
@@ -19,6 +22,8 @@ _ALL = select(_CERTIFICATES).order_by(_COLUMNS.code, _COLUMNS.version.desc())
 _VERSIONS = select(_COLUMNS.claims).where(_COLUMNS.code == bindparam("of_code"))
 _STORE = insert(_CERTIFICATES)
 """Asked with every certificate, of which thousands may wait; hence built once."""
+CERTIFICATES = CertificateRow.__tablename__
+"""The table that this is about."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,21 @@ def _newest_first(newest: str, before: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Directory:
-    """The certificates of one database."""
+    """The certificates of one database, as memory knows them.
+
+    What a unit of work has written counts at once (``take``): what comes behind a certificate may need it. If the
+    unit is undone, so is that. A reader whose transaction began earlier never takes it back: certificates are only ever
+    added, so of two states that were committed the one with more is the later one.
+
+    Attributes:
+        known: what counts now; replaced whole.
+    """
 
     def __init__(self) -> None:
         self.known = Known()
+        self._committed = self.known
+        self._writing: set[Session] = set()
+        self._lock = threading.Lock()
         self._read: dict[str, Claims] = {}
 
     @property
@@ -90,25 +106,52 @@ class Directory:
     def refresh(self, session: Session) -> bool:
         """Read the table again if it changed; says whether it did.
 
-        While a transaction brings certificates, another thread may read the table as it was before: what memory knows
-        may be older than what a unit of work has written, until the next refresh. Who depends on the newest, asks
-        ``read``.
+        Args:
+            session: one that has not written certificates itself.
         """
-        if self._stamp(session) == self.known.stamp:
+        stamp = self._stamp(session)
+        if stamp <= self._committed.stamp:
             return False
-        self.known = self.read(session)
+        with self._lock:
+            found = self.known if not self._writing and self.known.stamp == stamp else None
+        found = found or self.read(session)
+        with self._lock:
+            if found.stamp <= self._committed.stamp:
+                return False
+            self._committed = found
+            if not self._writing:
+                self.known = found
         return True
 
     def take(self, session: Session, added: Iterable[Certificate]) -> Known:
-        """Know what was just stored; the table is read again only where more than that has changed."""
+        """Know what this unit of work has stored; it counts until the unit is undone.
+
+        The table is read again only where more than that has changed.
+        """
         known = self.known
         for certificate in added:
             claims = certificate.parse()
             last = known.tree.claims.get(claims.code)
             if last is None or last.version < claims.version:
                 known = known.grown(certificate, claims)
-        self.known = known if known.stamp == self._stamp(session) else self.read(session)
-        return self.known
+        known = known if known.stamp == self._stamp(session) else self.read(session)
+        with self._lock:
+            self._writing.add(session)
+            self.known = known
+        when_ended(session, "directory", partial(self._ended, session))
+        return known
+
+    def untake(self, session: Session, known: Known) -> None:
+        """A part of this unit of work is undone: what was known before it counts again."""
+        with self._lock:
+            if session in self._writing:
+                self.known = known
+
+    def _ended(self, session: Session, *, committed: bool) -> None:
+        with self._lock:
+            self._writing.discard(session)
+            if not committed and not self._writing:
+                self.known = self._committed
 
     @staticmethod
     def _stamp(session: Session) -> tuple[int, int]:

@@ -9,7 +9,6 @@ is cut off before its parent has noticed. How a center itself comes to be is tol
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -19,7 +18,7 @@ from node.cases.numbers import NUMBER
 from node.cases.tables import CaseRow
 from node.cases.undelivered import give_up
 from node.center import Center
-from node.certifying import certify_anew, spread, store, unit_on_newest
+from node.certifying import as_certificate, certify_anew, send_all, spread, store, unit_on_newest
 from node.divisions import divisions
 from node.federation.lanes import add_link, archive_link
 from node.federation.nkey import new_user_seed
@@ -35,8 +34,6 @@ from node.unit import Unit
 from protocol.centers import CHAIN_MAX, NAME_MAX, Certificate, Claims, issue
 from protocol.codes import CODE_PATTERN
 from protocol.keys import to_text
-from protocol.messages import Type
-from protocol.payloads import CERTIFICATES_MAX, Certificates
 
 
 def enroll(
@@ -79,10 +76,10 @@ def enroll(
             raise EnrolmentRefused(N_("The federation is at most {limit} levels deep."), limit=CHAIN_MAX)
         numbers = _last_numbers(unit.session, code)
         waiting = _archive(unit.session, code)
-        certificate = _certificate(unit, keys, code=code, name=name, level=level)
+        certificate = _certificate(unit, keys, code=code, name=name, level=level, link_key=link_key)
         store(unit, certificate)
         add_link(unit.session, code, "down", link_key)
-        _send_all(unit, code)
+        send_all(unit, code)
         policies.tell(unit, code)
         for row in waiting:
             unit.outbox.repeat(row)
@@ -193,7 +190,7 @@ def _next_version(session: Session, code: str) -> int:
     return (newest or 0) + 1
 
 
-def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) -> Certificate:
+def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str, link_key: str) -> Certificate:
     before = unit.tree.claims.get(code)
     claims = Claims(
         code=code,
@@ -205,6 +202,7 @@ def _certificate(unit: Unit, keys: Keys, *, code: str, name: str, level: str) ->
         version=_next_version(unit.session, code),
         issuer=unit.me,
         issued_at=unit.now,
+        link_key=link_key,
         successor=before.successor if before is not None and not before.revoked else None,
     )
     return issue(unit.center.identity.signing, claims)
@@ -259,22 +257,4 @@ def _chain(unit: Unit, code: str) -> tuple[Certificate, ...]:
         select(CertificateRow).where(CertificateRow.code.in_(codes)).order_by(CertificateRow.version)
     ).all()
     newest = {row.code: row for row in rows}
-    return tuple(_as_certificate(newest[each]) for each in codes)
-
-
-def _send_all(unit: Unit, child: str) -> None:
-    """Send every certificate to a new child, parents before their children, so that each can be checked on arrival."""
-    rows = unit.session.scalars(select(CertificateRow)).all()
-    depth = {code: len(unit.tree.ancestors(code)) for code in unit.tree.claims}
-    ordered = sorted(rows, key=lambda row: (depth[row.code], row.code, row.version))
-    for batch in _batches([_as_certificate(row) for row in ordered]):
-        unit.outbox.send(Type.CERTIFICATES, Certificates(certificates=batch), child)
-
-
-def _batches(certificates: list[Certificate]) -> Iterable[tuple[Certificate, ...]]:
-    for start in range(0, len(certificates), CERTIFICATES_MAX):
-        yield tuple(certificates[start : start + CERTIFICATES_MAX])
-
-
-def _as_certificate(row: CertificateRow) -> Certificate:
-    return Certificate(claims=row.claims, signature=row.signature)
+    return tuple(as_certificate(newest[each]) for each in codes)

@@ -42,6 +42,7 @@ TABLES: Final[dict[str, Topic]] = {
     "outbox": Topic.LINKS,
     "lanes": Topic.LINKS,
     "certificates": Topic.LINKS,
+    "losses": Topic.LINKS,
     "policies": Topic.POLICY,
 }
 """Which table belongs to which topic; others change nothing that a page shows."""

@@ -6,14 +6,13 @@ others may have told some of it already, or that it is done twice. Messages that
 go out again. Then the recovery begins (``node.cases.recovery``): everybody is asked for what happened since.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 
@@ -23,10 +22,11 @@ from node.cases import arrivals
 from node.cases.arrivals import VerifiedEntries
 from node.cases.recovery import begin
 from node.center import Center
-from node.directory import add_certificates
+from node.certifying import store
 from node.dump import Reader
 from node.federation.private_file import write_private
-from node.federation.tables import IdentityRow, OutboxRow, RecoveryRow
+from node.federation.tables import OutboxRow, RecoveryRow
+from node.rehoming import renewing
 from node.settings import NoBroker, Settings, load_settings
 from node.unit import Unit, unit_of
 from protocol.centers import Certificate
@@ -35,7 +35,6 @@ from protocol.errors import RemoteError
 from protocol.messages import Lane, Message, Type, source_of
 from protocol.payloads import CaseHeader, Invitation
 from protocol.records import Record
-from protocol.wire import FORMER_MAX
 
 log = structlog.get_logger()
 
@@ -75,7 +74,6 @@ def revive(center: Center, unpacked: Path, manifest: Manifest) -> int:
         if table.name in manifest.tables.keys() - TAKEN_OTHERWISE - LEFT_OUT:
             _add_missing(center, dump, table)
     cases = _cases(center, dump)
-    _links(center, dump)
     _unsent(center, dump)
     numbers = {row["year"]: row["last"] for row in _rows(dump, "numbers")}
     with center.database.write() as session:
@@ -106,11 +104,11 @@ def _rows(dump: Path, name: str) -> Iterator[Values]:
 
 
 def _certificates(center: Center, dump: Path) -> None:
+    """Whom we knew; the links to our children begin at zero, as the one to our parent has."""
     rows = [Certificate(claims=row["claims"], signature=row["signature"]) for row in _rows(dump, "certificates")]
-    with center.database.write() as session:
-        add_certificates(session, rows, center.root_key)
-    with center.database.read() as session:
-        center.directory.refresh(session)
+    with unit_of(center) as unit:
+        store(unit, *rows)
+        renewing.take_children(unit)
 
 
 def _table(name: str) -> SqlTable:
@@ -195,26 +193,11 @@ def _tell_beside(unit: Unit, case_id: str, row: Values) -> None:
         sheet.header_told, sheet.dirty = row["header_told"], True
 
 
-def _links(center: Center, dump: Path) -> None:
-    """Our links to children heal as after a restore: they give back what they have of us since the backup."""
-    former = next(_rows(dump, "identity"))
-    with center.database.write() as session:
-        kept = [*json.loads(former["former"]), former["incarnation"]][-FORMER_MAX:]
-        session.execute(update(IdentityRow).values(former=json.dumps(kept)))
-    children = {row["peer"] for row in _rows(dump, "links") if row["direction"] == "down"}
-    for name in ("links", "lanes", "inbox", "outbox"):
-        table = _table(name)
-        with center.database.write() as session:
-            for row in _rows(dump, name):
-                values = {**row, "healing": True} if name == "links" else row
-                known = session.execute(select(*table.primary_key.columns).where(_key(table, values))).first()
-                if values["peer"].partition("#")[0] in children and known is None:
-                    session.execute(insert(table).values(**values))
-
-
 def _unsent(center: Center, dump: Path) -> None:
-    """What waited for our parent goes out again on the new link."""
+    """What neighbours had not acknowledged goes out again on the new links, by the way that leads to it now."""
+    acked = {(row["peer"], row["lane"]): row["acked_seq"] for row in _rows(dump, "lanes")}
     with unit_of(center) as unit:
         for values in _rows(dump, "outbox"):
-            if values["peer"] == center.parent and values["lane"] == Lane.CASE.value:
+            place = (values["peer"], values["lane"])
+            if values["lane"] == Lane.CASE.value and values["seq"] > acked.get(place, values["seq"]):
                 unit.outbox.repeat(OutboxRow(**values))

@@ -55,6 +55,7 @@ class Unit:
     def attempt(self) -> Iterator[None]:
         """A part that may fail as a whole: what it wrote and collected is undone if it raises."""
         memory = self.book.snapshot(), self.outbox.snapshot(), self.ledger.snapshot()
+        tree, known = self.tree, self.center.directory.known
         try:
             with self.session.begin_nested():
                 yield
@@ -62,6 +63,9 @@ class Unit:
             self.book.restore(memory[0])
             self.outbox.restore(memory[1])
             self.ledger.restore(memory[2])
+            if self.tree is not tree:  # certificates came in this part
+                self.tree = tree
+                self.center.directory.untake(self.session, known)
             raise
 
     def finish(self) -> None:

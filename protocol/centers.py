@@ -23,6 +23,8 @@ from protocol.records import NO_NUL, DigestText, Frozen, Instant, Number
 
 CONTEXT = b"liandong certificate 1"
 NAME_MAX = 100
+NKEY = r"^U[A-Z2-7]{55}$"
+"""A public NKey of a user."""
 CHAIN_MAX = 8
 """Levels of the deepest tree we accept: state, province, prefecture, county, township, village and two to spare."""
 
@@ -43,6 +45,8 @@ class Claims(Frozen):
     revoked: bool = False
     successor: CenterCode | None = None
     moving_to: CenterCode | None = None
+    link_key: Annotated[str, StringConstraints(pattern=NKEY)] | None = None
+    """The public NKey with which it logs in at its parent's broker: a parent that lost all knows its children by it."""
 
 
 DECISION_STEP = 1000
@@ -69,7 +73,7 @@ class Certificate(Frozen):
 
 def issue(key: SigningKey, claims: Claims) -> Certificate:
     """Sign claims with the issuer's key (the parent's; the root signs itself)."""
-    unsaid = {name for name in ("successor", "moving_to") if getattr(claims, name) is None}
+    unsaid = {name for name in ("successor", "moving_to", "link_key") if getattr(claims, name) is None}
     text = claims.model_dump_json(exclude=unsaid)
     return Certificate(claims=text, signature=to_text(key.sign(CONTEXT, text.encode())))
 

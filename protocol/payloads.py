@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from protocol.centers import Certificate
+from protocol.centers import NKEY, Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
 from protocol.policy_order import PolicyOrder
@@ -140,7 +140,7 @@ class Policies(Frozen):
 class Knock(Frozen):
     """We are to be your child: this is the NKey with which we log in to your broker."""
 
-    nkey: Annotated[str, StringConstraints(pattern=r"^U[A-Z2-7]{55}$")]
+    nkey: Annotated[str, StringConstraints(pattern=NKEY)]
 
 
 class Welcome(Frozen):

@@ -45,7 +45,7 @@ from node.federation.transport import Transport
 from node.founding import init_root, join
 from node.opening import open_center
 from node.rehoming.settling import settle
-from node.settings import OwnBroker, Settings
+from node.settings import OwnBroker, Settings, load_settings
 from node.status.reporting import own_row
 from node.status.tables import CounterRow, DayCounterRow
 from node.unit import Unit, unit_of
@@ -60,6 +60,9 @@ SETTLED_WITHIN = 60.0
 """Seconds; a test that waits longer has found something."""
 
 LOOK_AGAIN = 0.1
+
+STATUS_S = 0.2
+"""Counters go up more often than in earnest: tests that compare totals wait for them."""
 
 DatabaseUrl = Callable[[str], str]
 """The URL of an empty database for a center's code."""
@@ -161,7 +164,7 @@ class Member:
         self._settle()
         if self.broker is not None and not self.broker.running:
             await self.broker.start()
-        self.federation = Federation(self.center, self._hub(), self._up())
+        self.federation = Federation(self.center, self._hub(), self._up(), status_s=STATUS_S)
         self.federation.children_changed = self._reload
         self.federation.parent_changed = self._to_new_parent
         self.center.federation = self.federation
@@ -264,6 +267,17 @@ class Fed:
         else:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
 
+    async def enrol(self, under: str, code: str, directory: Path, *, name: str, level: str) -> Member:
+        """A new center, as ``liandong enroll CODE`` at its parent and ``liandong join FILE`` make it; not running."""
+        parent = self[under]
+        join_file = await asyncio.to_thread(enroll, parent.center, parent.settings, code, name=name, level=level)
+        if parent.memory is None:
+            await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
+        settings = await asyncio.to_thread(join, join_file, directory, environment=False)
+        center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
+        self.members[code] = Member(center, settings, parent, family=self.members)
+        return self.members[code]
+
     async def lose(
         self, code: str, directory: Path, database_url: str | None = None, *, recover: bool = True
     ) -> Member:
@@ -278,15 +292,43 @@ class Fed:
         await asyncio.to_thread(set_aside, parent.center, code)
         links = parent.federation.links if parent.federation is not None else {}
         await self.until(lambda: code not in links)
+        if lost.broker is not None:
+            await lost.broker.stop()
         join_file = await asyncio.to_thread(enroll, parent.center, parent.settings, code, again=True)
         if parent.memory is None:
             await asyncio.to_thread(brokers.install, parent.center.database, parent.settings)
         settings = await asyncio.to_thread(
-            join, join_file, directory, database_url=database_url, recover=recover, environment=False
+            join,
+            join_file,
+            directory,
+            database_url=database_url,
+            broker=lost.settings.broker,
+            recover=recover,
+            environment=False,
         )
+        return await self._open(lost, settings)
+
+    async def reopen(self, code: str) -> Member:
+        """Open a center that does not run from its directory again: a command has changed it."""
+        member = self[code]
+        member.center.database.dispose()
+        settings = await asyncio.to_thread(load_settings, member.settings.data_dir, environment=False)
+        return await self._open(member, settings)
+
+    async def _open(self, former: Member, settings: Settings) -> Member:
         center = await asyncio.to_thread(open_center, settings, clock=self.clock, hasher=weak_hasher())
-        self.members[code] = Member(center, settings, parent, family=self.members)
-        return self.members[code]
+        again = Member(center, settings, former.parent, memory=former.memory, family=self.members)
+        if former.broker is not None:
+            again.broker = brokers.own_broker(center, settings)
+        self._replace(again)
+        return again
+
+    def _replace(self, again: Member) -> None:
+        """A member takes the place of the one that it was."""
+        former, self.members[again.code] = self.members[again.code], again
+        for child in self:
+            if child.parent is former:
+                child.parent = again
 
     def copy(self, code: str, file: Path) -> Path:
         """A copy of a center's SQLite database as it is now, as a backup is; the center may run."""
@@ -316,10 +358,7 @@ class Fed:
         shutil.copyfile(copy, file)
         center = await asyncio.to_thread(open_center, member.settings, clock=self.clock, hasher=weak_hasher())
         again = Member(center, member.settings, member.parent, member.broker, member.memory, family=self.members)
-        for child in self:
-            if child.parent is member:
-                child.parent = again
-        self.members[code] = again
+        self._replace(again)
         return again
 
     async def settle(self, within: float = SETTLED_WITHIN) -> None:

@@ -115,6 +115,47 @@ def test_a_certificate_of_an_unknown_issuer_is_refused(database: Database) -> No
         registry.add(session, registry.certificate(VILLAGE))
 
 
+# --- what memory knows ----------------------------------------------------------------------------------------------
+
+
+def test_an_older_look_never_takes_back_what_was_committed_meanwhile(database: Database, registry: Registry) -> None:
+    directory = newest(database)
+    with database.read() as earlier:
+        directory.refresh(earlier)
+        with database.write() as session:
+            released = registry.certificate(VILLAGE, version=1001, issuer=COUNTY, moving_to=OTHER)
+            directory.take(session, registry.add(session, released))
+        with database.read() as later:
+            directory.refresh(later)
+        directory.refresh(earlier)
+    assert directory.tree.claims[VILLAGE].moving_to == OTHER
+
+
+def test_what_a_unit_of_work_writes_counts_at_once_and_not_if_it_is_undone(
+    database: Database, registry: Registry
+) -> None:
+    directory = newest(database)
+    released = registry.certificate(VILLAGE, version=1001, issuer=COUNTY, moving_to=OTHER)
+
+    def written_and_undone() -> None:
+        with database.write() as session:
+            directory.take(session, registry.add(session, released))
+            with database.read() as other:  # which sees the table as it was
+                directory.refresh(other)
+            assert directory.tree.claims[VILLAGE].moving_to == OTHER
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        written_and_undone()
+    assert directory.tree.claims[VILLAGE].moving_to is None
+    with database.write() as session:
+        directory.take(session, registry.add(session, released))
+    assert directory.tree.claims[VILLAGE].moving_to == OTHER
+    with database.read() as session:
+        directory.refresh(session)
+    assert directory.tree.claims[VILLAGE].moving_to == OTHER
+
+
 # --- centers change -------------------------------------------------------------------------------------------------
 
 

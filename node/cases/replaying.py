@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 
 from node.cases import arrivals, frozen, supervision, transfers
 from node.cases.tables import NumberRow, RequestRow
-from node.directory import add_certificates
+from node.certifying import store
+from node.rehoming import renewing
 from node.status.tables import DayCounterRow
 from node.unit import Unit
 from protocol.entries import Kind, Registered
@@ -102,9 +103,8 @@ def _request(unit: Unit, message: Message) -> None:
 def _certificates(unit: Unit, message: Message) -> None:
     payload = read_payload(message)
     assert isinstance(payload, Certificates)
-    add_certificates(unit.session, payload.certificates, unit.center.root_key)
-    unit.center.directory.refresh(unit.session)
-    unit.tree = unit.center.directory.tree
+    store(unit, *payload.certificates)
+    renewing.take_children(unit)  # what we enrolled since the copy
 
 
 def _header(unit: Unit, message: Message) -> None:

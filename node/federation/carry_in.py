@@ -179,7 +179,6 @@ def _sender_key(center: "Center", cover: Cover, frame: Frame) -> str:
         try:
             with center.database.write() as session:
                 add_certificates(session, cover.chain, center.root_key)
-                center.directory.refresh(session)
         except RemoteError as error:
             raise BadFile(Flaw.NOT_SIGNED, str(error)) from error
         verify(frame, center.directory.tree.claims[cover.sender].signing_key)

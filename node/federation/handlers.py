@@ -1,6 +1,6 @@
 """Which handler takes which type of message. Those of cases are in ``node.cases``, those of the federation here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import update
@@ -13,19 +13,28 @@ from node.federation.tables import OutboxRow
 from node.rehoming import moving
 from node.status import descendants
 from node.unit import Unit
+from protocol.centers import Certificate
 from protocol.messages import Message, Type
 from protocol.payloads import Certificates, Receipt, Void
 
 
-def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
-    """New certificates are kept and passed on to all other neighbours."""
+def certificates_came(unit: Unit, certificates: Sequence[Certificate], sender: str) -> None:
+    """New certificates are kept and passed on to all other neighbours.
+
+    Raises:
+        BadRecord: one does not count.
+    """
     before = unit.tree
-    added = store(unit, *payload.certificates)
+    added = store(unit, *certificates)
     if not added:
         return
     moving.tree_changed(unit, before)
-    spread(unit, added, but=message.sender)
+    spread(unit, added, but=sender)
     recovery.ask(unit)
+
+
+def _on_certificates(unit: Unit, message: Message, payload: Certificates) -> None:
+    certificates_came(unit, payload.certificates, message.sender)
 
 
 def _on_receipt(unit: Unit, message: Message, payload: Receipt) -> None:

@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from node.clock import ClockWatch
 from node.db import DatabaseUnavailable
-from node.directory import add_certificates
 from node.federation import healing, lanes
+from node.federation.handlers import certificates_came
 from node.federation.inbox import BadPosition, apply_frame
 from node.federation.reading import Reader
 from node.federation.transport import Transport, TransportDown
+from node.unit import unit_of
 from protocol.errors import BadFrame, RemoteError
 from protocol.keys import digest, to_text
 from protocol.link import (
@@ -179,8 +180,8 @@ class LinkRunner:
             frame = read_frame(data)
             if frame.header.sender != self.peer or frame.header.receiver != self.center.code:
                 raise BadFrame(f"from {frame.header.sender} to {frame.header.receiver}")
-            await self._verify(frame)
-            await self._handle(frame)
+            if await self._verified(frame):
+                await self._handle(frame)
         except RemoteError as error:
             log.warning("frame.refused", peer=self.peer, reason=str(error))
         self._note_state()
@@ -198,7 +199,12 @@ class LinkRunner:
 
     # --- frames in ---------------------------------------------------------------------------------
 
-    async def _verify(self, frame: Frame) -> None:
+    async def _verified(self, frame: Frame) -> bool:
+        """Whether the frame is the peer's and of this link; its certificates may have shown that the link begins anew.
+
+        Raises:
+            BadFrame: it is not signed by the peer.
+        """
         keys = self.center.directory.known.keys_of(self.peer)
         try:
             verify_frame(frame, keys)
@@ -207,13 +213,14 @@ class LinkRunner:
                 raise
             await self._in_thread(lambda: self._learn(frame.header))
             verify_frame(frame, self.center.directory.known.keys_of(self.peer))
+            self.outdated |= await self._carried_since()
+        return not self.outdated
 
     def _learn(self, hello: Header) -> None:
         """Take the certificates that a HELLO brings: the peer's keys may be newer than what we know."""
         assert isinstance(hello, Hello)
-        with self.center.database.write() as session:
-            add_certificates(session, hello.chain, self.center.root_key)
-            self.center.directory.refresh(session)
+        with unit_of(self.center) as unit:
+            certificates_came(unit, hello.chain, self.peer)
 
     async def _handle(self, frame: Frame) -> None:
         if self._holds_unoffered(frame.header) and await self._carried_since():

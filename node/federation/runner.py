@@ -8,12 +8,14 @@ noticed within POLL_S.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from node.db import DatabaseUnavailable
+from node.directory import CERTIFICATES
 from node.federation import chores, lanes, nightly
 from node.federation.link_runner import LinkRunner
 from node.federation.tables import OutboxRow
@@ -33,6 +35,8 @@ Result = TypeVar("Result")
 
 POLL_S = 1.0
 """How often links are ticked and changes by other processes looked for."""
+STATUS_S = 1.0
+"""How often changed counters go up."""
 CHORES_S = 30.0
 """How often overdue cases are told upward and expired views purged."""
 STATUS_ALL_S = 60.0
@@ -54,10 +58,14 @@ class Federation:
         center: the center.
         hub: wire to our own broker, where we have children.
         parent: wire to the parent's broker, where we have a parent.
+        status_s: seconds between two looks for counters that changed.
     """
 
-    def __init__(self, center: "Center", hub: Transport | None, parent: Transport | None) -> None:
+    def __init__(
+        self, center: "Center", hub: Transport | None, parent: Transport | None, *, status_s: float = STATUS_S
+    ) -> None:
         self.center = center
+        self._status_s = status_s
         self.hub = hub
         self.parent = parent
         self.links: dict[str, LinkRunner] = {}
@@ -73,6 +81,7 @@ class Federation:
         self._awake = asyncio.Event()
         self._seen: object = None
         self._days_seen: object = None
+        self._centers_changed = (asyncio.Event(), asyncio.Event())
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._snapshots: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
@@ -126,8 +135,13 @@ class Federation:
             loop.call_soon_threadsafe(self._awake.set)
 
     def _on_change(self, tables: frozenset[str]) -> None:
+        """A commit wrote to these tables; called from any thread."""
         if OutboxRow.__tablename__ in tables:
             self.wake()
+        loop = self._loop
+        if CERTIFICATES in tables and loop is not None and not loop.is_closed():
+            for changed in self._centers_changed:  # links may begin or end, and we may have a part to do
+                loop.call_soon_threadsafe(changed.set)
 
     @property
     def linked_to_parent(self) -> bool:
@@ -225,7 +239,7 @@ class Federation:
 
     async def _tick_loop(self) -> None:
         while True:
-            await asyncio.sleep(POLL_S)
+            await _at_most(POLL_S, self._centers_changed[0])
             try:
                 await self._look_around()
             except DatabaseUnavailable as error:
@@ -252,8 +266,11 @@ class Federation:
     def _restless(self) -> bool:
         """Whether something is to be done that no commit tells of."""
         incarnation = self.center.identity.incarnation
-        return self._broker_knows != frozenset(self.links) or any(
-            runner.outdated or runner.incarnation != incarnation for runner in self.links.values()
+        moved = self.center.parent != self._parent
+        return (
+            moved
+            or self._broker_knows != frozenset(self.links)
+            or any(runner.outdated or runner.incarnation != incarnation for runner in self.links.values())
         )
 
     def _refresh(self) -> None:
@@ -273,7 +290,7 @@ class Federation:
                 await self.links.pop(peer).close()
                 log.info("link.begun_anew", peer=peer)
         for peer, direction in wanted.items():
-            wire = self.parent if direction == "up" else self.hub
+            wire = self._wire_to(peer, direction)
             if peer in self.links or wire is None:
                 continue
             runner = LinkRunner(
@@ -286,6 +303,12 @@ class Federation:
                 del self.links[peer]  # it is begun again with the next tick
                 raise
         await self._tell_broker()
+
+    def _wire_to(self, peer: str, direction: str) -> Transport | None:
+        """The wire to a neighbour; None where there is none, or only the one to the parent that we have left."""
+        if direction == "down":
+            return self.hub
+        return self.parent if peer == self._parent else None
 
     async def _tell_broker(self) -> None:
         """Tell the broker of new and revoked children, again with the next tick if that fails."""
@@ -316,7 +339,7 @@ class Federation:
         all_at = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._status_s)
             runner = self.links.get(self._parent or "")
             if runner is None or runner.machine.state is not State.LINKED:
                 continue
@@ -348,9 +371,9 @@ class Federation:
             await asyncio.sleep(CHORES_S)
 
     async def _changes_loop(self) -> None:
-        """When centers change, do our part within a second or two, and go on until nothing is left to do."""
+        """When centers change, do our part, and go on until nothing is left to do."""
         while True:
-            await asyncio.sleep(POLL_S)
+            await _at_most(POLL_S, self._centers_changed[1])
             if not work.is_due(self.center):
                 continue
             try:
@@ -375,3 +398,11 @@ class Federation:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         assert self._loop is not None
         return await self._loop.run_in_executor(self._executor, work)
+
+
+async def _at_most(seconds: float, event: asyncio.Event) -> None:
+    """Wait until something happens, at most so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()

@@ -25,9 +25,10 @@ from node.cases.sheet import header_of
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.certifying import certify_anew, spread
-from node.federation.lanes import add_link, archive_link
-from node.federation.tables import LinkRow, OutboxRow
-from node.rehoming.readdressing import readdress, unacknowledged
+from node.federation.lanes import add_link
+from node.federation.tables import LinkRow
+from node.rehoming import renewing
+from node.rehoming.readdressing import end_link, readdress
 from node.rehoming.tables import MoveRow
 from node.rows import table_of
 from node.status.tables import DayCounterRow
@@ -91,8 +92,8 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     unit.outbox.send(Type.WELCOME, Welcome(url=address.url, ca=address.ca), child)
     if unit.tree.parent(child) == unit.me:
         return
-    waiting = _end_link(unit, child)
-    certificate = certify_anew(unit, child, parent=unit.me, moving_to=None)
+    waiting = end_link(unit, child)
+    certificate = certify_anew(unit, child, parent=unit.me, moving_to=None, link_key=payload.nkey)
     add_link(unit.session, child, "down", payload.nkey, begun=unit.tree.claims[child].version)
     unit.outbox.neighbours_changed()
     readdress(unit, waiting, child)
@@ -119,14 +120,16 @@ def on_farewell(unit: Unit, message: Message, payload: Farewell) -> None:
     link = unit.session.get(LinkRow, child)
     if link is None or link.direction != "down" or unit.tree.parent(child) == unit.me:
         return
-    waiting = _end_link(unit, child)
+    waiting = end_link(unit, child)
     readdress(unit, waiting, child)
     logger.info("move.left", child=child, parent=payload.parent, readdressed=len(waiting))
 
 
 def tree_changed(unit: Unit, before: Tree) -> None:
-    """Certificates came: change our link if our parent is another now, and who is told the headers of our cases."""
+    """Certificates came: change our links where our neighbours changed, and who is told the headers of our cases."""
     follow_parent(unit)
+    renewing.renew_parent(unit, before)
+    renewing.take_children(unit)
     old, new = set(before.ancestors(unit.me)), set(unit.tree.ancestors(unit.me))
     if before.known(unit.me) and new - old:
         _tell_headers(unit, new - old)
@@ -140,7 +143,7 @@ def follow_parent(unit: Unit) -> None:
     left = unit.session.connection().scalar(_PARENT)
     if parent is None or left is None or left == parent:
         return
-    waiting = _end_link(unit, left)
+    waiting = end_link(unit, left)
     add_link(unit.session, parent, "up", None, begun=unit.tree.claims[unit.me].version)
     unit.outbox.neighbours_changed()
     readdress(unit, waiting, left)
@@ -148,17 +151,6 @@ def follow_parent(unit: Unit) -> None:
     unit.session.execute(update(DayCounterRow).values(told=False))
     unit.session.execute(delete(MoveRow).where(MoveRow.parent != parent))  # we may knock there again one day
     logger.warning("move.done", left=left, parent=parent, readdressed=len(waiting))
-
-
-def _end_link(unit: Unit, peer: str) -> list[OutboxRow]:
-    """End the link with a neighbour, if there is one; what it has not acknowledged."""
-    if unit.session.get(LinkRow, peer) is None:
-        return []
-    unit.ledger.lock()  # lanes are locked behind the counters, by every unit
-    kept_as = f"{peer}#{unit.tree.claims[peer].version}.{unit.tree.claims[unit.me].version}"
-    archive_link(unit.session, peer, kept_as)
-    unit.outbox.neighbours_changed()
-    return unacknowledged(unit.session, kept_as)
 
 
 def _left(unit: Unit, before: Tree) -> list[str]:

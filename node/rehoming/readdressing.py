@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from node.federation.tables import LaneRow, OutboxRow
+from node.federation.lanes import archive_link
+from node.federation.tables import LaneRow, LinkRow, OutboxRow
 from node.unit import Unit
 from protocol.messages import Lane, Message, MessageTooLarge, Type, read_message, write_message
 from protocol.sealing import seal_message, sealing_context
@@ -19,7 +20,18 @@ from protocol.sealing import seal_message, sealing_context
 logger = structlog.get_logger()
 
 
-def unacknowledged(session: Session, peer: str) -> list[OutboxRow]:
+def end_link(unit: Unit, peer: str) -> list[OutboxRow]:
+    """End the link with a neighbour, if there is one; what it has not acknowledged."""
+    if unit.session.get(LinkRow, peer) is None:
+        return []
+    unit.ledger.lock()  # lanes are locked behind the counters, by every unit
+    kept_as = f"{peer}#{unit.tree.claims[peer].version}.{unit.tree.claims[unit.me].version}"
+    archive_link(unit.session, peer, kept_as)
+    unit.outbox.neighbours_changed()
+    return _unacknowledged(unit.session, kept_as)
+
+
+def _unacknowledged(session: Session, peer: str) -> list[OutboxRow]:
     """Case messages that a neighbour's database is not known to hold, in their order.
 
     The bulk lane is told anew: daily rows to the new parent, backups with the next night.

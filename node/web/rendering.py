@@ -2,7 +2,8 @@
 
 ``render`` fills what every template may ask for; a page adds its own. The names are the contract between
 pages and templates: ``language``, ``other_language``, ``now``, ``near_days``, ``names``, ``center``, ``person``,
-``navigation``, ``can``, ``link``, ``links``, ``here`` and ``version``.
+``navigation``, ``can``, ``link``, ``links``, ``here``,
+``standings`` and ``version``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ from node.version import VERSION
 from node.web.center import center_of
 from node.web.links import LinkRow, link_rows, sum_of
 from node.web.notices import desk_of, notices_of
+from node.web.standing import standings_of
 from node.web.templates import environment
 from node.words import place_name, word
 
@@ -102,6 +104,7 @@ def render(
         links=links,
         counts=desk.counts if desk is not None else {},
         notices=notices_of(desk, language) if desk is not None else [],
+        standings=standings_of(center, language) if caller is not None else [],
         **context,
     )
     headers = {"Content-Language": language, "Vary": "Cookie, Accept-Language"}

@@ -10,6 +10,7 @@ other::
 """
 
 import asyncio
+import html
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -223,6 +224,18 @@ class Desk:
         """The kinds of the entries of the case's log here."""
         return [str(entry["kind"]) for entry in self.case(case)["log"]]
 
+    def page(self, path: str = "/") -> str:
+        """What a page says, in English, to the director who signs in by the form."""
+        with self._hiring:
+            if Role.director not in self._tokens:
+                self._hire(Role.director)
+        with TestClient(self._client.app, headers={"Accept": "text/html", "Accept-Language": "en"}) as browser:
+            signed_in = browser.post("/login", data={"username": Role.director.value, "password": PASSWORD})
+            assert signed_in.status_code == 200, signed_in.text
+            page = browser.get(path)
+        assert page.status_code == 200, page.text
+        return html.unescape(page.text)
+
     # --- below HTTP --------------------------------------------------------------------------------
 
     def row(self, case: str) -> CaseRow | None:
@@ -372,11 +385,23 @@ class Scene:
         finally:
             self.start(*codes)
 
+    def enrol(self, parent: str, code: str, directory: Path, *, name: str) -> None:
+        """A new village joins, and runs."""
+        self._seat(self.run(self.fed.enrol(parent, code, directory, name=name, level="village")))
+        self.start(code)
+        self.settle()
+
     def lose(self, code: str, directory: Path, database_url: str | None = None, *, recover: bool = True) -> None:
         """Lose a center's machine; it joins anew in another directory and does not run yet."""
-        member = self.run(self.fed.lose(code, directory, database_url, recover=recover))
+        self._seat(self.run(self.fed.lose(code, directory, database_url, recover=recover)))
+
+    def reopen(self, code: str) -> None:
+        """Open a center that does not run from its directory again: a command has changed it."""
+        self._seat(self.run(self.fed.reopen(code)))
+
+    def _seat(self, member: Member) -> None:
         member.center.database.on_commit(self._committed.set)
-        self.desks[code] = Desk(member, _client(member, self._clients))
+        self.desks[member.code] = Desk(member, _client(member, self._clients))
 
     def roll_back(self, code: str, copy: Path) -> None:
         """Put an earlier copy in the place of a center's database; it runs again, and nobody has told it."""

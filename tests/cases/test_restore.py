@@ -195,6 +195,11 @@ def test_two_processes_of_one_village_are_noticed_within_five_seconds(tmp_path: 
         scene.until(lambda: stop_reason(scene.fed[VILLAGE], TOWN) == "self_forked")
         scene.until(lambda: stop_reason(twin, TOWN) == "self_forked")
         assert time.monotonic() - began < 5
+        assert f"{VILLAGE}: two computers run with its identity; one of them must be switched off" in scene.town.page(
+            "/links"
+        )
+        ours = "another computer runs with our identity; one of the two must be switched off"
+        assert f"{TOWN}: {ours}" in scene.village.page("/links")
         other = scene.village.registers()
         refused = scene.village.refused(other, "escalate", reason="涉多村", triggers=["crosses_villages"])
         assert refused.type == "custody-frozen"

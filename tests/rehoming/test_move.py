@@ -96,6 +96,17 @@ def test_what_waits_on_the_old_link_goes_the_new_way_and_counts_once(scene: Scen
     assert balanced(scene)
 
 
+def test_a_link_to_the_new_parent_never_takes_the_wire_to_the_old_one(scene: Scene) -> None:
+    village = scene[VILLAGE].member.federation
+    assert village is not None
+    go_over, village.parent_changed = village.parent_changed, None  # it sees the new link before the new parent
+    move(scene.county.center, VILLAGE, OTHER_TOWN)
+    until(scene, lambda: TOWN not in village.links)
+    assert OTHER_TOWN in links(scene, VILLAGE)
+    village.parent_changed = go_over
+    moved(scene, VILLAGE, OTHER_TOWN)
+
+
 def test_a_village_may_move_there_and_back(scene: Scene) -> None:
     case = scene[VILLAGE].registers()
     for parent in (OTHER_TOWN, TOWN, OTHER_TOWN):
