@@ -14,8 +14,8 @@ from node.accounts.service import Caller
 from node.cases import recovery
 from node.cases.api import Here
 from node.center import Center
-from node.federation import inbox, lanes, nightly
-from node.federation.tables import InboxRow, KeptBackupRow, LaneRow, LinkRow, OutboxRow, ParkedRow
+from node.federation import inbox, kept_backups, lanes, nightly
+from node.federation.tables import InboxRow, LaneRow, LinkRow, OutboxRow, ParkedRow
 from node.i18n import N_
 from node.problems import Problem
 from protocol.codes import CenterCode
@@ -205,29 +205,39 @@ def links(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_lin
 
 
 def read_links(here: Center, session: Session) -> list[LinkOut]:
-    """All links that are not revoked, parent first."""
+    """All links that are not revoked, parent first. Every page asks this, so each table is read once for all links."""
     rows = session.scalars(
         select(LinkRow).where(LinkRow.revoked_at.is_(None)).order_by(LinkRow.direction.desc(), LinkRow.peer)
     ).all()
-    counted = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
-    parked = dict(counted.all())
-    return [_link(here, session, row, parked.get(row.peer, 0)) for row in rows]
+    known = _Known(session, here, any(row.direction == "up" for row in rows))
+    return [_link(here, known, row) for row in rows]
 
 
-def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
-    found = {one.lane: one for one in session.scalars(select(LaneRow).where(LaneRow.peer == row.peer))}
-    inward = {one.lane: one for one in session.scalars(select(InboxRow).where(InboxRow.peer == row.peer))}
+class _Known:
+    """What the tables say of all links."""
+
+    def __init__(self, session: Session, here: Center, has_parent: bool) -> None:  # noqa: FBT001 - one caller, above
+        self.outward = {(row.peer, row.lane): row for row in session.scalars(select(LaneRow))}
+        inward = select(InboxRow.peer, InboxRow.lane, InboxRow.applied_seq)
+        self.applied = {(peer, lane): seq for peer, lane, seq in session.execute(inward)}
+        counted = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
+        self.parked: dict[str, int] = dict(counted.all())
+        self.oldest = lanes.oldest_unacked(session)
+        self.backups = kept_backups.newest_by_center(session)
+        if has_parent:
+            self.at_parent = nightly.newest_at_parent(session)
+        self.lost = recovery.lost_numbers(session)
+        self.me = here.code
+
+    def backup_at(self, row: LinkRow) -> datetime | None:
+        """When the newest backup was made that is where it should be."""
+        return self.at_parent if row.direction == "up" else self.backups.get(row.peer)
+
+
+def _link(here: Center, known: _Known, row: LinkRow) -> LinkOut:
     federation = here.federation
     runner = federation.links.get(row.peer) if federation is not None else None
-    numbers = {
-        lane.value: {
-            "sent": found[lane].offered_seq,
-            "acked": found[lane].acked_seq,
-            "applied": inward[lane].applied_seq,
-            "backlog": found[lane].last_seq - found[lane].acked_seq,
-        }
-        for lane in Lane
-    }
+    numbers = {lane.value: _numbers(known, row.peer, lane) for lane in Lane}
     total = {name: sum(one[name] for one in numbers.values()) for name in ("sent", "acked", "applied", "backlog")}
     return LinkOut(
         peer=row.peer,
@@ -240,21 +250,22 @@ def _link(here: Center, session: Session, row: LinkRow, parked: int) -> LinkOut:
         wire_error=runner.transport.last_error if runner is not None else None,
         session=(runner.machine.session or None) if runner is not None else None,
         **total,
-        oldest_unacked_at=lanes.oldest_unacked(session, row.peer),
-        parked=parked,
+        oldest_unacked_at=known.oldest.get(row.peer),
+        parked=known.parked.get(row.peer, 0),
         last_hello_at=row.last_hello_at,
         clock_offset=row.clock_offset,
-        backup_at=_backup_at(session, row),
-        lost=recovery.lost_numbers(session, row.peer if row.direction == "down" else here.code),
+        backup_at=known.backup_at(row),
+        lost=known.lost.get(row.peer if row.direction == "down" else known.me, {}),
         lanes=numbers,
     )
 
 
-def _backup_at(session: Session, row: LinkRow) -> datetime | None:
-    """When the newest backup was made that is where it should be."""
-    if row.direction == "up":
-        return nightly.newest_at_parent(session)
-    kept = select(func.max(KeptBackupRow.made_at)).where(
-        KeptBackupRow.center == row.peer, KeptBackupRow.complete_at.is_not(None)
-    )
-    return session.scalar(kept)
+def _numbers(known: _Known, peer: str, lane: Lane) -> dict[str, int]:
+    """One lane, both ways."""
+    outward = known.outward[peer, lane]
+    return {
+        "sent": outward.offered_seq,
+        "acked": outward.acked_seq,
+        "applied": known.applied[peer, lane],
+        "backlog": outward.last_seq - outward.acked_seq,
+    }

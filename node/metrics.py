@@ -72,9 +72,10 @@ class _LinkCollector(Collector):
         with self._center.database.read() as session:
             rows = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
             counts = dict(rows.all())
+            oldest = lanes.oldest_unacked(session)
             for link in session.scalars(select(LinkRow).where(LinkRow.revoked_at.is_(None))):
                 backlog.add_metric([link.peer], lanes.backlog(session, link.peer))
-                lag.add_metric([link.peer], _age(now, lanes.oldest_unacked(session, link.peer)))
+                lag.add_metric([link.peer], _age(now, oldest.get(link.peer)))
                 linked.add_metric([link.peer], float(link.state == "linked"))
                 parked.add_metric([link.peer], counts.get(link.peer, 0))
         return [backlog, lag, linked, parked]

@@ -74,11 +74,12 @@ def reconnect(
 
 @app.command()
 def pages(
-    cases: Annotated[int, typer.Option(min=1, help="Cases of the center.")] = pages_bench.CASES,
+    cases: Annotated[int, typer.Option(min=1, help="Cases of the county.")] = pages_bench.CASES,
+    many: Annotated[int, typer.Option(min=0, help="Cases of the larger county; 0: none.")] = pages_bench.MANY,
     as_json: AsJson = False,
 ) -> None:
-    """Server time of every page with many cases and twenty readers; beside it, an empty FastAPI page."""
-    _show(pages_bench.measure(cases), as_json=as_json)
+    """Server time of every page of a county, beside an empty FastAPI page; the board beside a larger county's."""
+    _show(pages_bench.measure(cases, many), as_json=as_json)
 
 
 def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:

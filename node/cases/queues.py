@@ -4,7 +4,7 @@ Every list of work (a village's day, a township's inbox, the counts in the navig
 pass the one visibility filter, and none looks into a case's state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,37 +72,49 @@ class Here:
         return self.tomorrow + timedelta(days=self.near_days)
 
 
-def conditions(here: Here) -> dict[Queue, ColumnElement[bool]]:
-    """Which rows stand in each queue."""
-    held = and_(CaseRow.holder == here.me, CaseRow.ended.is_(False))
-    unaccepted = and_(held, CaseRow.accepted.is_(False))
-    ours = and_(CaseRow.access == Access.FULL, CaseRow.ended.is_(False))
-    near = here.near
-    visits = (here.now.astimezone(LOCAL_ZONE) + VISIT_AHEAD).date()
-    back = CaseRow.came_by.in_(CAME_BACK)
-    return {
-        Queue.TO_ACCEPT: and_(unaccepted, CaseRow.came_by.is_not(None), ~back),
-        Queue.CAME_BACK: and_(unaccepted, back),
-        Queue.NEW: and_(unaccepted, CaseRow.came_by.is_(None)),
-        Queue.ORDERS: and_(held, CaseRow.open_orders > 0),
-        Queue.LATE: and_(held, CaseRow.deadline < here.now),
-        Queue.TODAY: and_(held, CaseRow.deadline >= here.now, CaseRow.deadline < here.tomorrow),
-        Queue.NEAR: and_(held, CaseRow.deadline >= here.tomorrow, CaseRow.deadline < near),
-        Queue.INVITED: and_(CaseRow.access == Access.INVITED, CaseRow.ended.is_(False)),
-        Queue.VISITS: and_(CaseRow.holder == here.me, CaseRow.visit_on <= visits),
-        Queue.HELD: held,
-        Queue.AWAY: and_(ours, CaseRow.holder.is_not(None), CaseRow.holder != here.me),
-        Queue.IN_TRANSIT: and_(ours, CaseRow.holder.is_(None)),
-        Queue.JOINT: and_(CaseRow.joint.is_(True), CaseRow.ended.is_(False)),
-        Queue.SUPERVISED: and_(CaseRow.supervised.is_(True), CaseRow.ended.is_(False)),
-        Queue.OPEN: CaseRow.ended.is_(False),
-        Queue.ENDED: CaseRow.ended.is_(True),
-    }
-
-
 def condition(queue: Queue, here: Here) -> ColumnElement[bool]:
     """Which rows stand in a queue."""
-    return conditions(here)[queue]
+    return _CONDITIONS[queue](here)
+
+
+def _held(here: Here) -> ColumnElement[bool]:
+    return and_(CaseRow.holder == here.me, CaseRow.ended.is_(False))
+
+
+def _unaccepted(here: Here) -> ColumnElement[bool]:
+    return and_(_held(here), CaseRow.accepted.is_(False))
+
+
+def _ours() -> ColumnElement[bool]:
+    return and_(CaseRow.access == Access.FULL, CaseRow.ended.is_(False))
+
+
+def _visits(here: Here) -> ColumnElement[bool]:
+    ahead = (here.now.astimezone(LOCAL_ZONE) + VISIT_AHEAD).date()
+    return and_(CaseRow.holder == here.me, CaseRow.visit_on <= ahead)
+
+
+_CONDITIONS: Final[dict[Queue, Callable[[Here], ColumnElement[bool]]]] = {
+    Queue.TO_ACCEPT: lambda here: and_(
+        _unaccepted(here), CaseRow.came_by.is_not(None), CaseRow.came_by.not_in(CAME_BACK)
+    ),
+    Queue.CAME_BACK: lambda here: and_(_unaccepted(here), CaseRow.came_by.in_(CAME_BACK)),
+    Queue.NEW: lambda here: and_(_unaccepted(here), CaseRow.came_by.is_(None)),
+    Queue.ORDERS: lambda here: and_(_held(here), CaseRow.open_orders > 0),
+    Queue.LATE: lambda here: and_(_held(here), CaseRow.deadline < here.now),
+    Queue.TODAY: lambda here: and_(_held(here), CaseRow.deadline >= here.now, CaseRow.deadline < here.tomorrow),
+    Queue.NEAR: lambda here: and_(_held(here), CaseRow.deadline >= here.tomorrow, CaseRow.deadline < here.near),
+    Queue.INVITED: lambda _: and_(CaseRow.access == Access.INVITED, CaseRow.ended.is_(False)),
+    Queue.VISITS: _visits,
+    Queue.HELD: _held,
+    Queue.AWAY: lambda here: and_(_ours(), CaseRow.holder.is_not(None), CaseRow.holder != here.me),
+    Queue.IN_TRANSIT: lambda _: and_(_ours(), CaseRow.holder.is_(None)),
+    Queue.JOINT: lambda _: and_(CaseRow.joint.is_(True), CaseRow.ended.is_(False)),
+    Queue.SUPERVISED: lambda _: and_(CaseRow.supervised.is_(True), CaseRow.ended.is_(False)),
+    Queue.OPEN: lambda _: CaseRow.ended.is_(False),
+    Queue.ENDED: lambda _: CaseRow.ended.is_(True),
+}
+"""Each is built only where it is asked for: a page asks for a few."""
 
 
 COUNTED: Final = tuple(queue for queue in Queue if queue is not Queue.ENDED)
@@ -111,8 +123,7 @@ COUNTED: Final = tuple(queue for queue in Queue if queue is not Queue.ENDED)
 
 def count(session: Session, here: Here) -> dict[Queue, int]:
     """How many cases stand in each of these queues, in one pass over open cases and planned visits."""
-    table = conditions(here)
-    sums = [func.sum(case((table[queue], 1), else_=0)) for queue in COUNTED]
+    sums = [func.sum(case((condition(queue, here), 1), else_=0)) for queue in COUNTED]
     waiting = or_(CaseRow.ended.is_(False), CaseRow.visit_on.is_not(None))
     row = session.execute(select(*sums).where(visible(here.now), waiting)).one()
     return {queue: int(value or 0) for queue, value in zip(COUNTED, row, strict=True)}

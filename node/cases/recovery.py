@@ -224,10 +224,9 @@ def on_recovered(unit: Unit, message: Message, payload: Recovered) -> None:
     forget_days(unit, message.sender, payload.incarnation)
 
 
-def lost_numbers(session: Session, center: str) -> dict[str, str]:
-    """Running numbers of matters that a center lost with its database, by year; we know only of us and our children."""
-    row = session.get(LossRow, center)
-    return dict(json.loads(row.lost)) if row is not None else {}
+def lost_numbers(session: Session) -> dict[str, dict[str, str]]:
+    """Running numbers of matters that centers lost with their databases, by year; we know of us and our children."""
+    return {row.center: dict(json.loads(row.lost)) for row in session.scalars(select(LossRow))}
 
 
 def _keep(unit: Unit, center: str, report: Recovered) -> None:

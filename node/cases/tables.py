@@ -24,6 +24,10 @@ class CaseRow(Base):
         Index("ix_cases_category", "category"),
         Index("ix_cases_visits", "holder", "visit_on"),
         Index("ix_cases_transit", "in_transit_to"),
+        Index("ix_cases_joint", "joint", "ended", "deadline"),
+        Index("ix_cases_supervised", "supervised", "ended", "deadline"),
+        Index("ix_cases_open", "ended", "deadline"),
+        Index("ix_cases_planned", "visit_on"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

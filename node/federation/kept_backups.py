@@ -7,11 +7,13 @@ are complete stay, and the one that is on its way. We can't read them.
 import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from node.federation.private_file import write_private
 from node.federation.tables import KeptBackupRow
@@ -103,6 +105,16 @@ def newest(unit: Unit, center: str) -> KeptBackupRow | None:
     """The newest complete backup of a center."""
     complete = select(KeptBackupRow).where(KeptBackupRow.center == center, KeptBackupRow.complete_at.is_not(None))
     return unit.session.scalar(complete.order_by(KeptBackupRow.made_at.desc()).limit(1))
+
+
+def newest_by_center(session: Session) -> dict[str, datetime]:
+    """When the newest complete backup of each center was made."""
+    rows = session.execute(
+        select(KeptBackupRow.center, func.max(KeptBackupRow.made_at))
+        .where(KeptBackupRow.complete_at.is_not(None))
+        .group_by(KeptBackupRow.center)
+    )
+    return dict(rows.all())
 
 
 def pieces(data_dir: Path, row: KeptBackupRow) -> Iterator[bytes]:

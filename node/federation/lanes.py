@@ -246,10 +246,16 @@ def backlog(session: Session, peer: str) -> int:
     return int(session.scalar(total) or 0)
 
 
-def oldest_unacked(session: Session, peer: str) -> datetime | None:
-    """When the oldest message was queued that a neighbour's database does not hold yet."""
-    return session.scalar(
-        select(func.min(OutboxRow.queued_at))
-        .join(LaneRow, (LaneRow.peer == OutboxRow.peer) & (LaneRow.lane == OutboxRow.lane))
-        .where(OutboxRow.peer == peer, OutboxRow.seq == LaneRow.acked_seq + 1)
+def oldest_unacked(session: Session) -> dict[str, datetime]:
+    """When the oldest message was queued that each neighbour's database does not hold yet."""
+    rows = session.execute(
+        select(LaneRow.peer, func.min(OutboxRow.queued_at))
+        .join(
+            OutboxRow,
+            (OutboxRow.peer == LaneRow.peer)
+            & (OutboxRow.lane == LaneRow.lane)
+            & (OutboxRow.seq == LaneRow.acked_seq + 1),
+        )
+        .group_by(LaneRow.peer)
     )
+    return dict(rows.all())

@@ -146,7 +146,7 @@ def merge_progress(center: Center, session: Session, old: str) -> MergeProgress:
         neighbour=neighbour,
         linked=link is not None and link.state == "linked",
         backlog=backlog(session, old) if neighbour else 0,
-        oldest=oldest_unacked(session, old) if neighbour else None,
+        oldest=oldest_unacked(session).get(old) if neighbour else None,
     )
 
 
@@ -219,5 +219,5 @@ def move_progress(center: Center, session: Session, child: str, parent: str) -> 
         parent=center.directory.tree.parent(child),
         wanted=parent,
         backlog=backlog(session, child) if ours else 0,
-        oldest=oldest_unacked(session, child) if ours else None,
+        oldest=oldest_unacked(session).get(child) if ours else None,
     )

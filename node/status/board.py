@@ -7,7 +7,6 @@ A center that was revoked, or stands below one that was, is *cut off*: its last 
 ``node.status.reporting``) and can be looked at, but it is neither missing nor does it make a total old.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from node.access import visible
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.federation.tables import LinkRow
+from node.status.counters import read_counters
 from node.status.reporting import own_row
 from node.status.tables import CounterRow
 from protocol.centers import Tree
@@ -158,10 +158,11 @@ class Board:
 def read_board(session: Session, center: Center, now: datetime) -> Board:
     """The board of this center."""
     tree = center.directory.tree
+    rows = select(CounterRow.code, CounterRow.as_of, CounterRow.counters, CounterRow.backlog)
     parts = {
-        row.code: Part(row.as_of, json.loads(row.counters), row.backlog)
-        for row in session.scalars(select(CounterRow).where(CounterRow.code != center.code))
-        if tree.is_ancestor(center.code, row.code)
+        code: Part(as_of, read_counters(text), backlog)
+        for code, as_of, text, backlog in session.execute(rows.where(CounterRow.code != center.code))
+        if tree.is_ancestor(center.code, code)
     }
     own = own_row(session, center, now)
     parts[center.code] = Part(own.as_of, own.counters, own.backlog)

@@ -3,14 +3,13 @@
 Daily rows come on the bulk lane, every version of each, so a period is exact even after a long outage; a day
 that is still on its way is missing from its period and from everything after it, never counted by half.
 
-The rows of the period are read, and those after it. Of all days before only ``held`` and ``in_transit`` are summed
-up, by the database, so that the balance of a period is one of daily rows alone. The other stocks (by grade, by status)
-are today's, less what changed since.
+Whole months and years are read as one row (``node.status.spans``), days only where a period begins or ends within a
+month. Of all days before a period only ``held`` and ``in_transit`` are summed up, by the database, so that the balance
+of a period is one of daily rows alone. The other stocks (by grade, by status) are today's, less what changed since.
 """
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -19,7 +18,8 @@ from sqlalchemy import BigInteger, ColumnElement, cast, func, select
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
-from node.status.tables import DayCounterRow
+from node.status.spans import days_before, spans_before, sums_after, sums_from
+from node.status.tables import DayCounterRow, SpanCounterRow
 from protocol.status import BALANCED, STOCKS, Counters
 
 
@@ -84,19 +84,14 @@ def read_changes(
         totals: their counters now, as far as they have reported.
     """
     opening = read_sums(session, codes, BALANCED, period.first)
-    change: dict[str, Counter[str]] = defaultdict(Counter)
-    since: dict[str, Counter[str]] = defaultdict(Counter)
-    last = period.last.isoformat()
-    rows = select(DayCounterRow.code, DayCounterRow.day, DayCounterRow.counters)
-    for code, day, text in session.execute(rows.where(*_within(codes, period.first, None))):
-        counters = json.loads(text)
-        since[code].update(counters)
-        if day <= last:
-            change[code].update(counters)
-    return {
-        code: Change(_opening(opening.get(code, {}), totals.get(code), since[code], period), change[code])
-        for code in codes
-    }
+    since = sums_from(session, codes, period.first)
+    after = sums_after(session, codes, period.last)
+    found = {}
+    for code in codes:
+        change = Counter(since.get(code, {}))
+        change.subtract(after.get(code, {}))
+        found[code] = Change(_opening(opening.get(code, {}), totals.get(code), since.get(code, {}), period), change)
+    return found
 
 
 def _opening(sums: Counters, total: Counters | None, since: Counters, period: Period) -> Counters:
@@ -113,13 +108,15 @@ def read_sums(
     """Sums of some counters over all days before one, for each of these centers."""
     if before is None:
         return {}
-    sums = [func.sum(_number(session, name)) for name in names]
-    rows = session.execute(
-        select(DayCounterRow.code, *sums)
-        .where(DayCounterRow.code.in_(codes), DayCounterRow.day < before.isoformat())
-        .group_by(DayCounterRow.code)
-    )
-    return {code: {name: int(value) for name, value in zip(names, values, strict=True)} for code, *values in rows}
+    sums: dict[str, dict[str, int]] = {}
+    for table, which in ((SpanCounterRow, (spans_before(before),)), (DayCounterRow, days_before(before))):
+        values = [func.sum(_number(session, table, name)) for name in names]
+        rows = session.execute(select(table.code, *values).where(table.code.in_(codes), *which).group_by(table.code))
+        for code, *counts in rows:
+            kept = sums.setdefault(code, dict.fromkeys(names, 0))
+            for name, count in zip(names, counts, strict=True):
+                kept[name] += int(count)
+    return sums
 
 
 def read_series(
@@ -139,20 +136,45 @@ def read_series(
         by: how long the steps are.
     """
     stock = metric in STOCKS
-    value = _number(session, metric)
-    if metric == "closed":
-        value += _number(session, "reopened")
     place = {start.isoformat(): position for position, start in enumerate(starts)}
     series = {code: [0] * len(starts) for code in codes}
-    rows = select(DayCounterRow.code, DayCounterRow.day, value).where(
-        *_within(codes, period.first, period.last), value != 0
-    )
-    for code, day, count in session.execute(rows):
+    for code, day, count in _counts(session, codes, metric, period, by):
         series[code][place[by.start(date.fromisoformat(day)).isoformat()]] += count
     if stock:
         opening = read_sums(session, codes, [metric], period.first)
         return {code: _running(steps, opening.get(code, {}).get(metric, 0)) for code, steps in series.items()}
     return series
+
+
+def _counts(
+    session: Session, codes: Sequence[str], metric: str, period: Period, by: By
+) -> Iterator[tuple[str, str, int]]:
+    """A counter of each center and day, or month by its first day, where it is not zero."""
+    if by is not By.MONTH:
+        yield from _counted_days(session, codes, metric, period.first, period.last)
+        return
+    assert period.first is not None
+    value = _metric(session, SpanCounterRow, metric)
+    span = SpanCounterRow.span.between(*(day.isoformat()[:7] for day in (period.first, period.last)))
+    whole = func.length(SpanCounterRow.span) == len("2026-03")
+    months = select(SpanCounterRow.code, SpanCounterRow.span, value)
+    for code, month, count in session.execute(months.where(SpanCounterRow.code.in_(codes), span, whole, value != 0)):
+        yield code, f"{month}-01", count
+    cut = [(period.last + timedelta(days=1), By.MONTH.next(By.MONTH.start(period.last)) - timedelta(days=1))]
+    if period.first.day > 1:
+        cut.append((period.first.replace(day=1), period.first - timedelta(days=1)))
+    for first, last in cut:
+        for code, day, count in _counted_days(session, codes, metric, first, last):
+            yield code, day, -count
+
+
+def _counted_days(
+    session: Session, codes: Sequence[str], metric: str, first: date | None, last: date
+) -> list[tuple[str, str, int]]:
+    value = _metric(session, DayCounterRow, metric)
+    rows = select(DayCounterRow.code, DayCounterRow.day, value)
+    found = session.execute(rows.where(*_within(codes, first, last), value != 0))
+    return [(code, day, count) for code, day, count in found]
 
 
 def steps(period: Period, by: By, limit: int) -> list[date]:
@@ -194,17 +216,24 @@ def _running(steps_: Sequence[int], opening: int) -> list[int]:
     return found
 
 
-def _within(codes: Sequence[str], first: date | None, last: date | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [DayCounterRow.code.in_(codes)]
+def _within(codes: Sequence[str], first: date | None, last: date) -> list[ColumnElement[bool]]:
+    conditions = [DayCounterRow.code.in_(codes), DayCounterRow.day <= last.isoformat()]
     if first is not None:
         conditions.append(DayCounterRow.day >= first.isoformat())
-    if last is not None:
-        conditions.append(DayCounterRow.day <= last.isoformat())
     return conditions
 
 
-def _number(session: Session, name: str) -> ColumnElement[int]:
-    """A counter of a daily row, zero where it is not in it, on either database."""
+Table = type[DayCounterRow] | type[SpanCounterRow]
+
+
+def _metric(session: Session, table: Table, metric: str) -> ColumnElement[int]:
+    """What a series tells; ``closed`` is kept net of reopenings, and told with them."""
+    value = _number(session, table, metric)
+    return value + _number(session, table, "reopened") if metric == "closed" else value
+
+
+def _number(session: Session, table: Table, name: str) -> ColumnElement[int]:
+    """A counter of a row, zero where it is not in it, on either database."""
     if session.get_bind().dialect.name == "postgresql":
-        return func.coalesce(cast(cast(DayCounterRow.counters, JSON)[name].astext, BigInteger), 0)
-    return func.coalesce(func.json_extract(DayCounterRow.counters, f'$."{name}"'), 0)
+        return func.coalesce(cast(cast(table.counters, JSON)[name].astext, BigInteger), 0)
+    return func.coalesce(func.json_extract(table.counters, f'$."{name}"'), 0)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from node.status.spans import write_day
 from node.status.tables import CounterRow, DayCounterRow
 from node.unit import Unit
 from protocol.errors import BadRecord
@@ -72,12 +73,12 @@ def on_days(unit: Unit, message: Message, payload: Days) -> None:
             raise BadRecord(f"{message.sender} sent a day of {row.code}, who is not below it")
         kept = unit.session.get(DayCounterRow, (row.code, row.day))
         if kept is None:
-            kept = DayCounterRow(code=row.code, day=row.day)
+            kept = DayCounterRow(code=row.code, day=row.day, incarnation=row.incarnation, version=0, counters="{}")
             unit.session.add(kept)
         elif kept.incarnation == row.incarnation and kept.version >= row.version:
             continue
         kept.incarnation, kept.version, kept.told = row.incarnation, row.version, False
-        kept.counters = json.dumps(row.counters)
+        write_day(unit.session, kept, row.counters)
     unit.session.flush()
 
 
@@ -85,7 +86,8 @@ def forget_days(unit: Unit, code: str, incarnation: str) -> None:
     """Count no longer what a center did on days that its new database knows nothing of."""
     old = select(DayCounterRow).where(DayCounterRow.code == code, DayCounterRow.incarnation != incarnation)
     for row in unit.session.scalars(old):
-        row.counters, row.version, row.told = "{}", row.version + 1, False
+        write_day(unit.session, row, {})
+        row.version, row.told = row.version + 1, False
 
 
 def tell_days(unit: Unit, limit: int = 500) -> int:

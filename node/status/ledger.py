@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from node.clock import local_day
+from node.status.spans import write_day
 from node.status.tables import CounterRow, DayCounterRow
 from protocol.case import CaseState
 from protocol.entries import Entry
@@ -76,7 +77,9 @@ class Ledger:
             self._session.add(row)
         row.version += 1
         row.incarnation = self._incarnation
-        row.counters = _added(row.counters, delta)
+        counters = Counter(json.loads(row.counters))
+        counters.update(delta)
+        write_day(self._session, row, counters)
         row.told = False
 
     def _total(self) -> CounterRow:

@@ -35,3 +35,14 @@ class DayCounterRow(Base):
     counters: Mapped[str] = mapped_column(Text)
     told: Mapped[bool] = mapped_column(default=False)
     """Whether the parent has been sent this version."""
+
+
+class SpanCounterRow(Base):
+    """The sum of one center's daily rows of a month or a year, kept with every change (``node.status.spans``)."""
+
+    __tablename__ = "span_counters"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    span: Mapped[str] = mapped_column(primary_key=True)
+    """Such as ``2026`` or ``2026-03``."""
+    counters: Mapped[str] = mapped_column(Text)

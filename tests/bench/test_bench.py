@@ -18,6 +18,10 @@ messages. A run as short as this one pays for the start of a process, and one be
 has shown half of that: lower than this it is a fault, not the weather."""
 
 
+MANY_CEILING = 2.0
+"""Processor time of the board with a hundred times the cases, in that of the smaller county's; measured 1.0 to 1.2."""
+
+
 def bench(*arguments: str) -> Mapping[str, float]:
     """Run a measurement; its figures."""
     run = liandong("bench", *arguments, "--json", within=WITHIN)
@@ -54,3 +58,12 @@ def test_an_escalation_is_timed_beside_a_bare_round_trip_and_a_bare_commit() -> 
     assert figures["escalations"] == 2
     assert figures["nats_rtt_ms_median"] < figures["escalation_ms_median"]
     assert figures["village_idle_rss_mb"] < 150
+
+
+def test_every_page_of_a_county_is_timed_and_a_hundred_times_the_cases_change_little() -> None:
+    figures = bench("pages", "--cases", "400", "--many", "40000")
+    assert figures["cases"] == 400
+    pages = [name for name in figures if name.endswith("_in_empty_pages")]
+    assert {"today_in_empty_pages", "board_in_empty_pages", "links_in_empty_pages"} <= set(pages)
+    assert all(figures[name] > 1 for name in pages), figures
+    assert figures["board_with_many_ratio"] < MANY_CEILING, figures

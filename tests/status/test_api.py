@@ -18,6 +18,7 @@ from node.center import Center
 from node.directory import add_certificates
 from node.federation.tables import LinkRow
 from node.status.board import HIGH_MAX, STALE_AFTER
+from node.status.spans import write_day
 from node.status.tables import CounterRow, DayCounterRow
 from node.unit import unit_of
 from protocol.codes import Category, Grade
@@ -86,9 +87,11 @@ def report(center: Center, code: str, *, ago: timedelta = timedelta(0), **counte
 def report_day(center: Center, code: str, day: str, counters: Mapping[str, int]) -> None:
     """A center's daily row has come."""
     with center.database.write() as session:
-        session.merge(
-            DayCounterRow(code=code, day=day, incarnation="i", version=1, counters=json.dumps(counters), told=True)
-        )
+        row = session.get(DayCounterRow, (code, day))
+        if row is None:
+            row = DayCounterRow(code=code, day=day, incarnation="i", version=1, counters="{}", told=True)
+            session.add(row)
+        write_day(session, row, counters)
 
 
 def settle(center: Center, *, grade: Grade = Grade.LOW) -> str:

@@ -51,9 +51,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_cases_category", ["category"], unique=False)
         batch_op.create_index("ix_cases_grade", ["grade", "ended", "registered_at", "id"], unique=False)
         batch_op.create_index("ix_cases_held", ["holder", "ended", "deadline"], unique=False)
+        batch_op.create_index("ix_cases_joint", ["joint", "ended", "deadline"], unique=False)
         batch_op.create_index("ix_cases_list", ["registered_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_cases_number"), ["number"], unique=False)
+        batch_op.create_index("ix_cases_open", ["ended", "deadline"], unique=False)
+        batch_op.create_index("ix_cases_planned", ["visit_on"], unique=False)
         batch_op.create_index("ix_cases_status", ["status"], unique=False)
+        batch_op.create_index("ix_cases_supervised", ["supervised", "ended", "deadline"], unique=False)
         batch_op.create_index("ix_cases_transit", ["in_transit_to"], unique=False)
         batch_op.create_index("ix_cases_visits", ["holder", "visit_on"], unique=False)
 
@@ -344,6 +348,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sent_backups")),
     )
     op.create_table(
+        "span_counters",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("span", sa.String(), nullable=False),
+        sa.Column("counters", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("code", "span", name=op.f("pk_span_counters")),
+    )
+    op.create_table(
         "successions",
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("successor", sa.String(), nullable=False),
@@ -404,6 +415,7 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("tombstones")
     op.drop_table("successions")
+    op.drop_table("span_counters")
     op.drop_table("sent_backups")
     op.drop_table("reseeds")
     with op.batch_alter_table("requests", schema=None) as batch_op:
@@ -459,9 +471,13 @@ def downgrade() -> None:
     with op.batch_alter_table("cases", schema=None) as batch_op:
         batch_op.drop_index("ix_cases_visits")
         batch_op.drop_index("ix_cases_transit")
+        batch_op.drop_index("ix_cases_supervised")
         batch_op.drop_index("ix_cases_status")
+        batch_op.drop_index("ix_cases_planned")
+        batch_op.drop_index("ix_cases_open")
         batch_op.drop_index(batch_op.f("ix_cases_number"))
         batch_op.drop_index("ix_cases_list")
+        batch_op.drop_index("ix_cases_joint")
         batch_op.drop_index("ix_cases_held")
         batch_op.drop_index("ix_cases_grade")
         batch_op.drop_index("ix_cases_category")
