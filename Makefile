@@ -69,8 +69,8 @@ format: setup ## Format the code and repair what can be repaired safely
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Measure; ARGS="..." go to `liandong bench`
-	@exec $(BIN)/liandong bench $(ARGS)
+bench: setup ## Measure everything; ARGS="..." go to `liandong bench` (one measurement, its options)
+	@exec $(BIN)/liandong bench $(or $(ARGS),all)
 
 .PHONY: faults
 faults: setup ## Kill, cut, fill and step clocks of real processes; takes minutes. WRITE=1 renews docs/reliability.md

@@ -5,13 +5,13 @@ from pathlib import Path
 from county.policy import POLICY
 from node.i18n import N_
 from node.level import Level
-from node.web.navigation import BOARD, CASES, INBOX, JOINT, LINKS, REGISTER, RULES, USERS
+from node.web.navigation import AUDIT, BACKUPS, BOARD, CASES, INBOX, JOINT, LINKS, REGISTER, RULES, USERS
 
 LEVEL = Level(
     name="county",
     title=N_("County level"),
     letter=N_("C"),
-    navigation=(BOARD, INBOX, CASES, JOINT, REGISTER, RULES, LINKS, USERS),
+    navigation=(BOARD, INBOX, CASES, JOINT, REGISTER, RULES, LINKS, USERS, BACKUPS, AUDIT),
     policy=POLICY,
     template_directory=Path(__file__).parent / "templates",
 )

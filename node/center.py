@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from node import policies
 from node.accounts.passwords import PasswordHasher
+from node.audit.trail import KEPT_DAYS_MIN
 from node.clock import Clock
 from node.db import Database
 from node.directory import CERTIFICATES, Directory
@@ -42,6 +43,7 @@ class Center:
         federation: its links, once the service runs.
         reach: what its settings say of its wires; None only where nothing was opened from a directory.
         data_dir: where everything of this center lies; None only in tests that need no files.
+        audit_days: days that rows of the audit log are kept.
         backup_to_parent: whether a sealed backup goes to the parent every night, if there is a key for it.
         random_bytes: source of randomness; seeded in simulations.
         pulse: tells pages what a commit has changed.
@@ -56,6 +58,7 @@ class Center:
     root_key: str
     data_dir: Path | None = None
     backup_to_parent: bool = True
+    audit_days: int = KEPT_DAYS_MIN
     metrics: Metrics = field(default_factory=Metrics)
     courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from node import brokers, policies
+from node.audit.trail import COMMAND_LINE, Actor, Event, record
 from node.cases.numbers import NUMBER
 from node.cases.tables import CaseRow
 from node.cases.undelivered import give_up
@@ -44,6 +45,7 @@ def enroll(
     name: str | None = None,
     level: str | None = None,
     again: bool = False,
+    by: Actor = COMMAND_LINE,
 ) -> JoinFile:
     """Make a center our child; call ``brokers.install`` next.
 
@@ -57,6 +59,7 @@ def enroll(
         level: its level; that of the shipped divisions without it.
         again: it was lost or betrayed: new keys, and a link that begins at zero. What waited to pass it waits on;
             what was for the center itself, it will ask for. If it may still be connected, ``set_aside`` it first.
+        by: who does it, for the audit log.
 
     Raises:
         EnrolmentRefused: the code can't be enrolled here, or is enrolled already.
@@ -84,6 +87,7 @@ def enroll(
         for row in waiting:
             unit.outbox.repeat(row)
         spread(unit, [certificate], but=code)
+        record(unit.session, unit.now, by, Event.CHILD_ENROLLED, subject=code)
     return JoinFile(
         code=code,
         name=name,
@@ -109,7 +113,7 @@ def set_aside(center: Center, code: str) -> None:
         session.execute(update(LinkRow).where(LinkRow.peer == code, LinkRow.direction == "down").values(nkey=None))
 
 
-def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
+def revoke(center: Center, code: str, *, reason: str | None = None, by: Actor = COMMAND_LINE) -> int:
     """Cut a child off; call ``brokers.install`` next.
 
     What waits for it comes back, custody of transfers included; everybody learns that its keys count no longer.
@@ -118,6 +122,7 @@ def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
         center: the parent.
         code: the child's division code.
         reason: stands in the log of the cases that come back.
+        by: who does it, for the audit log.
 
     Returns:
         How many transfers came back.
@@ -136,6 +141,7 @@ def revoke(center: Center, code: str, *, reason: str | None = None) -> int:
         certificate = certify_anew(unit, code, revoked=True)
         bounced = give_up(unit, code, reason or f"{code} left the federation")
         spread(unit, [certificate])
+        record(unit.session, unit.now, by, Event.CHILD_REVOKED, subject=code)
         return bounced
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from node.accounts.authorise import require
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import actor_of
+from node.audit.trail import Event, record
 from node.cases import recovery
 from node.cases.api import Here
 from node.center import Center
@@ -179,18 +181,27 @@ def read_parked_elsewhere(session: Session) -> list[ParkedElsewhereOut]:
     ]
 
 
+def note_retry(here: Center, request: Request, caller: Caller, parked_id: str = "") -> None:
+    """Somebody has parked messages tried again. Each is a transaction of its own, hence this stands before them."""
+    with here.database.write() as session:
+        actor = actor_of(request, caller)
+        record(session, here.clock.now(), actor, Event.PARKED_RETRIED, subject=parked_id)
+
+
 @router.post("/parked/retry")
-def retry(here: Here, _caller: Annotated[Caller, Depends(require(Action.manage_links))]) -> RetryOut:
+def retry(here: Here, request: Request, caller: Annotated[Caller, Depends(require(Action.manage_links))]) -> RetryOut:
     """Try all parked messages again; what fails again stays, with its newest reason."""
+    note_retry(here, request, caller)
     applied, stay = inbox.retry_parked(here)
     return RetryOut(applied=applied, parked=stay)
 
 
 @router.post("/parked/{parked_id}/retry")
 def retry_one(
-    here: Here, parked_id: Token, _caller: Annotated[Caller, Depends(require(Action.manage_links))]
+    here: Here, request: Request, parked_id: Token, caller: Annotated[Caller, Depends(require(Action.manage_links))]
 ) -> RetryOut:
     """Try one parked message again, and those of its case behind it."""
+    note_retry(here, request, caller, parked_id)
     applied, stay = inbox.retry_parked(here, parked_id)
     if not applied + stay:
         raise Problem(404, N_("not-found"), N_("No such message is parked here."))

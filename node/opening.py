@@ -93,6 +93,7 @@ def open_center(
         data_dir=settings.data_dir,
         reach=Reach(settings),
         backup_to_parent=settings.backup.to_parent,
+        audit_days=settings.audit_days,
     )
     center.read_policy()
     return center

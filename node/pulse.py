@@ -117,6 +117,11 @@ class Pulse:
             if not listener.loop.is_closed():
                 listener.loop.call_soon_threadsafe(listener.tell, topics)
 
+    def beats(self, topics: Iterable[Topic]) -> int:
+        """How often these topics have changed since this process began; for whoever can only ask now and then."""
+        with self._lock:
+            return sum(self._beats[topic] for topic in topics)
+
     @contextmanager
     def listening(self, topics: Iterable[Topic]) -> Iterator[Listener]:
         """Listen to topics, on the running event loop, until the block ends."""

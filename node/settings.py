@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from node.audit.trail import KEPT_DAYS_MIN
 from node.i18n import DEFAULT, N_, Language, translate
 from node.identity import write_private
 from node.invalid import Invalid
@@ -101,6 +102,12 @@ class Settings(BaseSettings):
     )
     log_file: Path | None = Field(
         default=None, description=N_("File of the log; standard output without it. Rotated at 10 MB, three are kept.")
+    )
+    audit_days: int = Field(
+        default=400,
+        ge=KEPT_DAYS_MIN,
+        le=36500,
+        description=N_("Days that rows of the audit log are kept, 180 at least."),
     )
     backup: Backup = Field(default=Backup(), description=N_("The nightly backup."))
     broker: Broker = Field(default=NoBroker(), description=N_("The broker through which our children reach us."))

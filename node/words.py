@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.accounts.roles import ROLE_NAMES
+from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
 from protocol.codes import Category, Grade, PartyRole, Rung, Source, Status, Trigger
@@ -199,6 +200,36 @@ ACCESS: Final[Mapping[str, str]] = {
 
 _ROLES: Final[Mapping[str, str]] = {role.value: name for role, name in ROLE_NAMES.items()}
 
+AUDIT_EVENTS: Final[Mapping[str, str]] = {
+    Event.LOGGED_IN: N_("signed in"),
+    Event.LOGIN_FAILED: N_("sign-in failed"),
+    Event.LOGGED_OUT: N_("signed out"),
+    Event.SESSION_ENDED: N_("ended a sign-in"),
+    Event.REFUSED: N_("was refused"),
+    Event.CASE_VIEWED: N_("looked at a case"),
+    Event.FIELD_SHOWN: N_("had a masked number shown"),
+    Event.GLASS_BROKEN: N_("asked to look at another center's case"),
+    Event.EXPORTED: N_("exported the ledger"),
+    Event.USER_CREATED: N_("created an account"),
+    Event.USER_DISABLED: N_("locked an account"),
+    Event.USER_ENABLED: N_("unlocked an account"),
+    Event.ROLES_CHANGED: N_("changed roles"),
+    Event.PASSWORD_CHANGED: N_("changed a password"),
+    Event.CHILD_ENROLLED: N_("enrolled a center"),
+    Event.CHILD_REVOKED: N_("cut a center off"),
+    Event.POLICY_SET: N_("set the rules"),
+    Event.PARKED_RETRIED: N_("had parked messages tried again"),
+    Event.BACKUP_MADE: N_("made a backup"),
+    Event.BACKUP_CHECKED: N_("checked a backup"),
+    Event.AUDIT_EXPORTED: N_("exported the audit log"),
+    Event.AUDIT_PURGED: N_("old audit rows went"),
+}
+
+AUDIT_ACTORS: Final[Mapping[str, str]] = {
+    SYSTEM.name: N_("the system"),
+    COMMAND_LINE.name: N_("command line"),
+}
+
 LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "level": LEVELS,
@@ -218,6 +249,8 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "state": REQUEST_STATES,
         "partner": PARTNER_STATES,
         "access": ACCESS,
+        "audit_event": AUDIT_EVENTS,
+        "audit_actor": AUDIT_ACTORS,
         "role": _ROLES,
         "roles": _ROLES,
     }

@@ -17,6 +17,7 @@ from protocol.codes import CenterCode
 from protocol.errors import BadRecord, LocalError
 from protocol.payloads import (
     Answer,
+    AuditHead,
     BackupOffered,
     BackupPart,
     BackupWanted,
@@ -81,6 +82,7 @@ class Type(StrEnum):
     BACKUP_PART = "cn.liandong.backup.part.v1"
     BACKUP_WANTED = "cn.liandong.backup.wanted.v1"
     BACKUP_OFFERED = "cn.liandong.backup.offered.v1"
+    AUDIT_HEAD = "cn.liandong.audit.head.v1"
     DAYS = "cn.liandong.status.days.v1"
     RECEIPT = "cn.liandong.receipt.v1"
     UNDELIVERABLE = "cn.liandong.undeliverable.v1"
@@ -129,6 +131,7 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.BACKUP_PART: BackupPart,
     Type.BACKUP_WANTED: BackupWanted,
     Type.BACKUP_OFFERED: BackupOffered,
+    Type.AUDIT_HEAD: AuditHead,
     Type.DAYS: Days,
     Type.RECEIPT: Receipt,
     Type.UNDELIVERABLE: Undeliverable,
@@ -136,7 +139,7 @@ PAYLOADS: dict[str, type[Frozen]] = {
 }
 """The payload of each type that is not sealed."""
 
-BULK_TYPES = frozenset({Type.DAYS, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED})
+BULK_TYPES = frozenset({Type.AUDIT_HEAD, Type.DAYS, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED})
 """Types that travel on the bulk lane."""
 
 

@@ -216,6 +216,15 @@ class BackupOffered(Frozen):
     parts: Count = 0
 
 
+class AuditHead(Frozen):
+    """Where the sender's audit log ends today, and which digest the row of the last head has now."""
+
+    number: Count
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    before_number: Count
+    before_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Days(Frozen):
     """Daily rows of counters, newest state of each."""
 

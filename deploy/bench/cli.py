@@ -82,6 +82,14 @@ def pages(
     _show(pages_bench.measure(cases, many), as_json=as_json)
 
 
+@app.command(name="all")
+def everything(as_json: AsJson = False) -> None:
+    """Every measurement, one after the other; takes some twenty minutes."""
+    measures = (link_bench, latency_bench, catchup_bench, reconnect_bench, pages_bench)
+    for measurement in measures:
+        _show(measurement.measure(), as_json=as_json)
+
+
 def _show(figures: Mapping[str, float | int], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))

@@ -124,13 +124,6 @@ def p95(times: Sequence[float]) -> float:
     return sorted(times)[math.ceil(0.95 * len(times)) - 1]
 
 
-class Took(NamedTuple):
-    """Milliseconds of one request: on the clock, and of the processor."""
-
-    wall: float
-    cpu: float
-
-
 def _times(clients: Sequence[TestClient], path: str, before: Callable[[], None] = lambda: None) -> list[Took]:
     """What each request took; the first of each page is not counted, it compiles its template."""
     clients[0].get(path)

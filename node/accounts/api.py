@@ -6,12 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.orm import Session
 
 from node.accounts import service
 from node.accounts.authorise import Credentials, center_of, require
 from node.accounts.roles import Action, Role
 from node.accounts.service import Caller
 from node.accounts.tables import User
+from node.audit.requests import actor_of, address_of
+from node.audit.trail import Event, record
 from node.idempotency import Attempt, attempt
 
 router = APIRouter(tags=["accounts"])
@@ -73,6 +76,7 @@ def login(request: Request, response: Response, credentials: LoginIn) -> IssuedO
         center.hasher,
         username=credentials.username,
         password=credentials.password,
+        address=address_of(request),
     )
     response.headers["Cache-Control"] = "no-store"
     return IssuedOut(token=issued.token, expires_at=issued.expires_at)
@@ -83,10 +87,11 @@ def logout(
     request: Request, caller: Annotated[Caller, Depends(require(Action.sign_out))], credentials: Credentials
 ) -> None:
     """End the token that came with this request."""
-    del caller
     assert credentials is not None
-    with center_of(request).database.write() as session:
+    center = center_of(request)
+    with center.database.write() as session:
         service.logout(session, credentials.credentials)
+        record(session, center.clock.now(), actor_of(request, caller), Event.LOGGED_OUT)
 
 
 @router.get("/users")
@@ -119,6 +124,7 @@ def create_user(
             password=user.password,
             roles=user.roles,
         )
+        _note(session, request, caller, Event.USER_CREATED, created)
         return attempt.answer(session, _out(created), 201)
 
 
@@ -134,7 +140,15 @@ def disable_user(
     with center.database.write() as session:
         if replay := attempt.begin(session, center.clock, caller):
             return replay
-        return attempt.answer(session, _out(service.disable_user(session, center.clock, username)))
+        disabled = service.disable_user(session, center.clock, username)
+        _note(session, request, caller, Event.USER_DISABLED, disabled)
+        return attempt.answer(session, _out(disabled))
+
+
+def _note(session: Session, request: Request, caller: Caller, event: Event, user: User) -> None:
+    """Write what was done to an account into the audit log."""
+    now, roles = center_of(request).clock.now(), ", ".join(sorted(role.value for role in user.roles))
+    record(session, now, actor_of(request, caller), event, subject=user.username, roles=roles)
 
 
 def _out(user: User) -> UserOut:

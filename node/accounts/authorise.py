@@ -22,6 +22,7 @@ from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import ROLE_NAMES, Action, allowed, roles_for
 from node.accounts.service import Caller, authenticate
 from node.accounts.tables import TokenKind
+from node.audit.requests import note_refusal
 from node.clock import Clock
 from node.db import Database
 from node.i18n import N_, Language, translate
@@ -88,7 +89,7 @@ class Require:
         if credentials is not None:
             with center.database.read() as session:
                 caller = authenticate(session, center.clock, credentials.credentials, TokenKind.token)
-        return authorised(caller, self.action)
+        return authorised_here(center, request, caller, self.action)
 
 
 @cache
@@ -109,6 +110,16 @@ def authorised(caller: Caller | None, action: Action) -> Caller:
     if not allowed(caller.roles, action):
         raise Forbidden(action)
     return caller
+
+
+def authorised_here(center: AccountsCenter, request: Request, caller: Caller | None, action: Action) -> Caller:
+    """As ``authorised``; a refusal stands in the audit log."""
+    try:
+        return authorised(caller, action)
+    except Forbidden:
+        assert caller is not None
+        note_refusal(center, request, caller, action.value)
+        raise
 
 
 def center_of(request: Request) -> AccountsCenter:

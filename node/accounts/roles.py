@@ -84,6 +84,8 @@ class Action(StrEnum):
     manage_links = "manage_links"
     manage_users = "manage_users"
     enrol = "enrol"
+    read_audit = "read_audit"
+    read_backups = "read_backups"
     set_policy = "set_policy"
     sign_out = "sign_out"
 
@@ -98,6 +100,8 @@ _CENTER = frozenset(
         Action.manage_links,
         Action.manage_users,
         Action.enrol,
+        Action.read_audit,
+        Action.read_backups,
         Action.set_policy,
         Action.sign_out,
     }
@@ -139,7 +143,15 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.close,
         },
         Role.monitor: _EVERYONE | {Action.read_status},
-        Role.admin: _EVERYONE | {Action.read_links, Action.manage_links, Action.manage_users, Action.enrol},
+        Role.admin: _EVERYONE
+        | {
+            Action.read_links,
+            Action.manage_links,
+            Action.manage_users,
+            Action.enrol,
+            Action.read_audit,
+            Action.read_backups,
+        },
     }
 )
 """The table. What isn't here, nobody of that role may ever do."""

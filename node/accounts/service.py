@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, selectinload
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
 from node.accounts.tables import Token, TokenKind, User, UserRole
+from node.audit import trail
 from node.clock import Clock
 from node.db import Database
 from node.i18n import N_
@@ -208,6 +209,7 @@ def login(
     username: str,
     password: str,
     kind: TokenKind = TokenKind.token,
+    address: str = "",
 ) -> Issued:
     """Give out a token to whoever knows the password.
 
@@ -217,10 +219,17 @@ def login(
     with database.read() as session:
         known = _credentials(session, username)
     if not hasher.verify(known.password_hash if known else None, password) or known is None:
+        with database.write() as session:
+            # A name that nobody has may be a password typed into the wrong field.
+            name = normal_username(username) or "" if known is not None else ""
+            trail.record(session, clock.now(), trail.Actor(name or "?", address), trail.Event.LOGIN_FAILED)
         raise _bad_credentials()
     better_hash = hasher.hash(password) if hasher.outdated(known.password_hash) else known.password_hash
     with database.write() as session:
-        return _issue(session, clock, known, better_hash, kind)
+        issued = _issue(session, clock, known, better_hash, kind)
+        actor = trail.Actor(normal_username(username) or "", address)
+        trail.record(session, clock.now(), actor, trail.Event.LOGGED_IN, kind=kind.value)
+        return issued
 
 
 def check_password(database: Database, hasher: PasswordHasher, username: str, password: str) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from node.access import visible_row
+from node.audit import trail
+from node.audit.trail import Actor, Event
 from node.cases import asking, granting, inputs, log, service, successors, supervision, transfers
 from node.cases.refusals import problem_of, too_large
 from node.cases.tables import RequestRow
@@ -74,6 +76,8 @@ def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str
     body = _asked(build, given)
     if isinstance(body, r.AskUrge):
         body = supervision.numbered(unit, body)
+    if kind is Ask.VIEW:
+        trail.record(unit.session, unit.now, Actor(actor), Event.GLASS_BROKEN, case_id=case_id)
     return asking.ask(unit, case_id, kind, body, actor, epoch=given.epoch)
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from node.access import visible_row
+from node.access import Access, visible_row
 from node.accounts.authorise import require
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import note_look
 from node.cases import inputs, service
 from node.cases.acts import AnswerInput, perform
 from node.cases.documents import CaseDocument, CasePage, RequestAnswer, case_document, request_out
@@ -80,12 +81,20 @@ def cases(
 
 
 @router.get("/cases/{case_id}")
-def case(case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.read_cases))]) -> CaseDocument:
-    """One case, as far as this center may see it."""
+def case(
+    request: Request,
+    case_id: CaseId,
+    here: Here,
+    caller: Annotated[Caller, Depends(require(Action.read_cases))],
+) -> CaseDocument:
+    """One case, as far as this center may see it. Whoever sees its people stands in the audit log."""
     now = here.clock.now()
     with here.database.read() as session:
-        row, _access = visible_row(session, case_id, now)
-        return case_document(session, row, now)
+        row, access = visible_row(session, case_id, now)
+        document = case_document(session, row, now)
+    if access is Access.FULL:
+        note_look(here, request, caller, case_id)
+    return document
 
 
 def _document(unit: Unit, state: CaseState) -> CaseDocument:

@@ -14,6 +14,7 @@ _ = word  # help texts are translated when they are defined
 
 users = group(N_("Accounts of this center."))
 carry = group(N_("Exchange files with the superior or a center below, where there is no network."))
+audit = group(N_("Who looked at people's data, signed in, changed this center."))
 parked = group(N_("Messages that could not be applied and wait."))
 
 
@@ -89,6 +90,32 @@ def carry_in(
     from node.commands.carrying import run_carry_in
 
     run_carry_in(directory, files)
+
+
+@audit.command("verify", help=_(N_("Check that no row was changed, taken out or added; works while the center runs.")))
+def audit_verify(
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=_(N_("An exported log, of this center or of a child whose heads we keep."))),
+    ] = None,
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.auditing import run_verify
+
+    run_verify(directory, file)
+
+
+@audit.command("export", help=_(N_("Write the audit log as JSON lines.")))
+def audit_export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_(N_("A file that does not exist yet.")))],
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help=_(N_("First local day, such as 2026-03-01.")))
+    ] = None,
+    directory: Directory = HERE,
+) -> None:
+    from node.commands.auditing import run_export
+
+    run_export(directory, file, since)
 
 
 @parked.command("list", help=_(N_("Show what is parked here, and what of ours is parked at its destination.")))

@@ -10,6 +10,7 @@ from node.accounts.authorise import authorised
 from node.accounts.roles import Action
 from node.accounts.service import Caller, normal_username
 from node.accounts.tables import User
+from node.audit.trail import COMMAND_LINE, Actor, Event, record
 from node.cases import service
 from node.cases.documents import CaseItem
 from node.cases.queries import LIMIT_MAX, Filter, list_cases
@@ -33,6 +34,9 @@ def run_export(directory: Path, file: Path, *, username: str) -> None:
     with opened(directory) as (_, center):
         authorised(_caller(center, username), Action.read_cases)
         cases = _visible(center)
+        with center.database.write() as session:
+            actor = Actor(username, COMMAND_LINE.name)
+            record(session, center.clock.now(), actor, Event.EXPORTED, subject=file.name, cases=str(len(cases)))
         write_cases(file, cases, center.directory, language())
     written = translate_plural(
         language(), "{n} case was written to {file}.", "{n} cases were written to {file}.", len(cases), file=str(file)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from node.audit.trail import COMMAND_LINE, Event, record
 from node.backup import Manifest, check_backup, write_backup
 from node.backup_key import keep_public_half, new_backup_key, read_backup_key
 from node.clock import LOCAL_ZONE
@@ -19,6 +20,8 @@ from protocol.keys import SealingKey
 def run_backup(directory: Path, file: Path) -> None:
     """Write a backup and say how large it is."""
     with opened(directory) as (settings, center):
+        with center.database.write() as session:
+            record(session, center.clock.now(), COMMAND_LINE, Event.BACKUP_MADE, subject=file.name)
         manifest = write_backup(center, settings, file)
     say(
         N_("{file}: {rows} rows, {megabytes} MB, verified."),

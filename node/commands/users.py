@@ -9,6 +9,7 @@ import typer
 
 from node.accounts import service
 from node.accounts.roles import ROLE_NAMES, Role
+from node.audit.trail import COMMAND_LINE, Event, record
 from node.commands.opened import opened
 from node.commands.terminal import language, say, show_json, show_table, word
 from node.i18n import N_, translate
@@ -33,6 +34,8 @@ def add(
             roles=roles,
         )
         name = user.username
+        spoken = ", ".join(sorted(roles))
+        record(session, center.clock.now(), COMMAND_LINE, Event.USER_CREATED, subject=name, roles=spoken)
     say(N_("User {username} was created."), username=name)
     if generate:
         typer.echo(password)
@@ -64,6 +67,7 @@ def disable(directory: Path, username: str) -> None:
     """Lock an account."""
     with opened(directory) as (_, center), center.database.write() as session:
         name = service.disable_user(session, center.clock, username).username
+        record(session, center.clock.now(), COMMAND_LINE, Event.USER_DISABLED, subject=name)
     say(N_("User {username} is disabled and signed out."), username=name)
 
 
@@ -72,6 +76,7 @@ def set_password(directory: Path, username: str, *, from_stdin: bool, generate: 
     password = _password(from_stdin=from_stdin, generate=generate)
     with opened(directory) as (_, center), center.database.write() as session:
         service.set_password(session, center.hasher, username, password)
+        record(session, center.clock.now(), COMMAND_LINE, Event.PASSWORD_CHANGED, subject=username)
     say(N_("User {username} has a new password and is signed out."), username=username)
     if generate:
         typer.echo(password)

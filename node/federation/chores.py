@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from node.audit import heads
 from node.cases import arrivals, log, recovery, reseed, supervision
 from node.cases.tables import CaseRow
 from node.federation import healing, inbox, kept_backups
@@ -32,6 +33,7 @@ def run(center: "Center") -> None:
     supervision.order_by_rule(center)
     purge_views(center)
     kept_backups.tidy(center)
+    heads.tend(center)
     purge_old(center.database, center.clock)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import update
 
 from node import policies
+from node.audit import heads
 from node.cases import arrivals, recovery, reseed, undelivered
 from node.certifying import spread, store
 from node.federation import kept_backups
@@ -78,6 +79,7 @@ HANDLERS: dict[str, Handler] = {
     Type.BACKUP_PART: kept_backups.on_part,
     Type.BACKUP_WANTED: kept_backups.on_wanted,
     Type.BACKUP_OFFERED: kept_backups.on_offered,
+    Type.AUDIT_HEAD: heads.on_head,
     Type.DAYS: descendants.on_days,
     Type.RECEIPT: _on_receipt,
     Type.UNDELIVERABLE: undelivered.on_undeliverable,

@@ -43,6 +43,7 @@ SYSTEM_TYPES = frozenset(
         Type.BACKUP_WANTED,
         Type.BACKUP_OFFERED,
         Type.DAYS,
+        Type.AUDIT_HEAD,
         Type.VOID,
     }
 )

@@ -155,7 +155,7 @@ def _counts(
         return
     assert period.first is not None
     value = _metric(session, SpanCounterRow, metric)
-    span = SpanCounterRow.span.between(*(day.isoformat()[:7] for day in (period.first, period.last)))
+    span = SpanCounterRow.span.between(period.first.isoformat()[:7], period.last.isoformat()[:7])
     whole = func.length(SpanCounterRow.span) == len("2026-03")
     months = select(SpanCounterRow.code, SpanCounterRow.span, value)
     for code, month, count in session.execute(months.where(SpanCounterRow.code.in_(codes), span, whole, value != 0)):

@@ -6,6 +6,8 @@ from starlette.responses import Response
 from node.accounts import service
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import actor_of
+from node.audit.trail import Event, record
 from node.errors_http import language_of
 from node.i18n import N_, translate
 from node.problems import Problem
@@ -30,8 +32,10 @@ def account(request: Request, done: str = "") -> Response:
 def end(request: Request, sent: Sent) -> Response:
     """End one of them."""
     caller = signed_in(request, Action.sign_out)
-    with center_of(request).database.write() as session:
+    center = center_of(request)
+    with center.database.write() as session:
         service.end_session(session, caller.user_id, sent.one("key"))
+        record(session, center.clock.now(), actor_of(request, caller), Event.SESSION_ENDED, subject=caller.username)
     return see_other("/account?done=ended")
 
 
@@ -52,6 +56,8 @@ def password(request: Request, sent: Sent) -> Response:
             try:
                 with center.database.write() as session:
                     service.set_password(session, center.hasher, caller.username, sent.one("new"))
+                    actor = actor_of(request, caller)
+                    record(session, center.clock.now(), actor, Event.PASSWORD_CHANGED, subject=caller.username)
             except Problem as problem:
                 errors["new"] = refusal_text(problem, center, language)
     if errors:

@@ -6,12 +6,12 @@ that is fetched after that masks it again.
 
 from typing import Final
 
-import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import note_look, note_shown
 from node.cases.path import stops_of
 from node.cases.refusals import told
 from node.errors_http import language_of
@@ -26,8 +26,6 @@ from node.web.center import center_of
 from node.web.joint_view import joint_view
 from node.web.rendering import render
 from node.web.session import signed_in
-
-log = structlog.get_logger()
 
 router = APIRouter()
 
@@ -63,7 +61,9 @@ def _page(
         delivery = delivery_of(session, center, case.document)
     if shown is not None:
         _check_shown(case, shown)
-        log.info("case.party_shown", case=case_id, party=shown[0], field=shown[1], user=caller.user_id)
+        note_shown(center, request, caller, case.document.id, party=str(shown[0] + 1), field=shown[1])
+    if case.state is not None:
+        note_look(center, request, caller, case.document.id)
     situation = situation_of(center, case)
     actions = offered(situation, caller.roles)
     return render(

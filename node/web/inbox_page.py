@@ -8,8 +8,10 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from node.access import Access
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import note_look
 from node.cases.documents import CaseDocument
 from node.cases.path import TRANSFERS, Stop, stops_of
 from node.cases.queues import Queue, by_holder
@@ -93,6 +95,8 @@ def inbox(
         selected = case or (found.lines[0].id if found.lines else "")
         detail = _detail(session, center, selected, caller, language) if selected else None
         held = by_holder(session, here, tree.children(center.code))
+    if detail is not None and detail.case.access == Access.FULL:
+        note_look(center, request, caller, selected)
     links = link_rows(center, language)
     kept = {"queue": chosen.value, "q": wanted.q, "grade": grade, "category": category, "holder": holder, "sort": sort}
     return render(

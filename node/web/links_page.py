@@ -11,6 +11,7 @@ from starlette.responses import Response
 from node import brokers, enrolment
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import actor_of
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.divisions import children_of
@@ -18,6 +19,7 @@ from node.errors_http import language_of
 from node.federation import inbox
 from node.federation.tables import LinkRow, ParkedRow
 from node.i18n import N_, translate, translate_plural
+from node.links_api import note_retry
 from node.problems import Problem
 from node.settings import Settings, load_settings
 from node.trouble import Trouble
@@ -70,8 +72,9 @@ def _done(request: Request, done: str, n: int) -> str:
 @router.post("/links/retry")
 def retry(request: Request) -> Response:
     """Try all parked messages again."""
-    signed_in(request, Action.manage_links)
-    applied, _stay = inbox.retry_parked(center_of(request))
+    caller, center = signed_in(request, Action.manage_links), center_of(request)
+    note_retry(center, request, caller)
+    applied, _stay = inbox.retry_parked(center)
     return see_other(f"/links?done=retry&n={applied}")
 
 
@@ -87,7 +90,8 @@ def enrol(request: Request, sent: Sent) -> Response:
             settings = _settings(center)
             name = str(document["name"]) if "name" in document else None
             level = sent.one("level") or None
-            made = enrolment.enroll(center, settings, str(document["code"]), name=name, level=level)
+            by = actor_of(request, caller)
+            made = enrolment.enroll(center, settings, str(document["code"]), name=name, level=level, by=by)
             brokers.install(center.database, settings)
         except Trouble as trouble:
             errors["code"] = trouble.text(language)
@@ -100,13 +104,13 @@ def enrol(request: Request, sent: Sent) -> Response:
 @router.post("/links/{code}/revoke")
 def revoke(request: Request, code: str, sent: Sent) -> Response:
     """Cut a child off. What waited for it comes back."""
-    signed_in(request, Action.enrol)
+    caller = signed_in(request, Action.enrol)
     center = center_of(request)
     if sent.one("sure") != code:
         raise Problem(422, N_("invalid"), N_("Type the center's code to confirm."))
     try:
         settings = _settings(center)
-        enrolment.revoke(center, code)
+        enrolment.revoke(center, code, by=actor_of(request, caller))
         brokers.install(center.database, settings)
     except Trouble as trouble:
         raise Problem(409, N_("refused"), trouble.text(language_of(request))) from trouble

@@ -55,6 +55,20 @@ LINKS: Final = NavigationItem(
 USERS: Final = NavigationItem(
     key="users", msgid=N_("People"), path="/users", icon="users", roles=frozenset(roles_for(Action.manage_users))
 )
+BACKUPS: Final = NavigationItem(
+    key="backups",
+    msgid=N_("Backups"),
+    path="/backups",
+    icon="device-floppy",
+    roles=frozenset(roles_for(Action.read_backups)),
+)
+AUDIT: Final = NavigationItem(
+    key="audit",
+    msgid=N_("Audit log"),
+    path="/audit",
+    icon="history",
+    roles=frozenset(roles_for(Action.read_audit)),
+)
 RULES: Final = NavigationItem(
     key="rules",
     msgid=N_("Rules"),

@@ -10,6 +10,8 @@ from node.accounts import service as accounts
 from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.accounts.tables import TokenKind
+from node.audit.requests import actor_of, address_of
+from node.audit.trail import Event, record
 from node.db import DatabaseUnavailable
 from node.errors_http import LANGUAGE_COOKIE, language_of
 from node.i18n import LANGUAGES, N_, Language, translate
@@ -17,6 +19,8 @@ from node.problems import Problem
 from node.web import (
     account_page,
     act_pages,
+    audit_page,
+    backups_page,
     board_page,
     case_list,
     case_page,
@@ -53,6 +57,8 @@ _PARTS: Final = (
     links_page.router,
     users_page.router,
     account_page.router,
+    audit_page.router,
+    backups_page.router,
     policy_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""
@@ -109,6 +115,7 @@ def login(
                 username=username,
                 password=password,
                 kind=TokenKind.session,
+                address=address_of(request),
             )
         except Problem as problem:
             if problem.status != HTTPStatus.UNAUTHORIZED:
@@ -125,10 +132,11 @@ def login(
 @_router.post("/logout")
 def logout(request: Request) -> Response:
     """End the session here and in the database."""
-    token = session.token_of(request)
-    if token is not None:
-        with center_of(request).database.write() as unit:
+    token, caller, center = session.token_of(request), session.caller_of(request), center_of(request)
+    if token is not None and caller is not None:
+        with center.database.write() as unit:
             accounts.logout(unit, token)
+            record(unit, center.clock.now(), actor_of(request, caller), Event.LOGGED_OUT)
     response = see_other("/login")
     session.forget(response, request)
     response.headers["Clear-Site-Data"] = '"storage"'  # drafts of forms

@@ -10,6 +10,8 @@ from starlette.responses import Response
 from node import policies
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.audit.requests import actor_of
+from node.audit.trail import Event, record
 from node.errors_http import language_of
 from node.i18n import N_, translate
 from node.invalid import Invalid
@@ -80,6 +82,7 @@ def policy_sent(request: Request, sent: Sent) -> Response:
         try:
             with unit_of(center) as unit:
                 policies.set_policy(unit, _policy(document))
+                record(unit.session, unit.now, actor_of(request, caller), Event.POLICY_SET)
         except Invalid as invalid:
             errors = errors_of(invalid, FIELDS, language)
         except policies.LooserThanAbove as looser:

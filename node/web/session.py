@@ -6,7 +6,7 @@ The cookie is named after the center, since cookies know no ports and a demo run
 from starlette.requests import Request
 from starlette.responses import Response
 
-from node.accounts.authorise import authorised
+from node.accounts.authorise import authorised_here
 from node.accounts.roles import Action
 from node.accounts.service import Caller, Issued, authenticate
 from node.accounts.tables import TokenKind
@@ -62,4 +62,4 @@ def signed_in(request: Request, action: Action) -> Caller:
     Raises:
         Problem: 401 ``unauthenticated``, which pages answer with the way to sign in; 403 ``forbidden``.
     """
-    return authorised(caller_of(request), action)
+    return authorised_here(center_of(request), request, caller_of(request), action)

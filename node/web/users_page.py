@@ -6,6 +6,8 @@ from starlette.responses import Response
 from node.accounts import service
 from node.accounts.roles import Action, Role
 from node.accounts.service import Caller
+from node.audit.requests import actor_of
+from node.audit.trail import Event, record
 from node.errors_http import language_of
 from node.i18n import N_
 from node.problems import Problem
@@ -34,6 +36,15 @@ DONE = {
 }
 
 
+EVENTS = {
+    "roles": Event.ROLES_CHANGED,
+    "password": Event.PASSWORD_CHANGED,
+    "disable": Event.USER_DISABLED,
+    "enable": Event.USER_ENABLED,
+}
+"""What stands in the audit log for each change."""
+
+
 @router.get("/users")
 def users(request: Request, done: str = "") -> Response:
     """All accounts."""
@@ -60,6 +71,10 @@ def create(request: Request, sent: Sent) -> Response:
                     password=sent.one("password"),
                     roles=_roles(sent),
                 )
+                roles = ", ".join(sent.all("roles"))
+                subject = service.normal_username(sent.one("username")) or ""
+                actor = actor_of(request, caller)
+                record(session, center.clock.now(), actor, Event.USER_CREATED, subject=subject, roles=roles)
         except Problem as problem:
             field = "username" if problem.type == "user-exists" else ""
             errors[field] = refusal_text(problem, center, language)
@@ -87,6 +102,8 @@ def change(request: Request, username: str, act: str, sent: Sent) -> Response:
                     service.enable_user(session, username)
                 case _:
                     raise Problem(404, N_("not-found"), N_("There is nothing at this address."))
+            actor, more = actor_of(request, caller), {"roles": ", ".join(sent.all("roles"))} if act == "roles" else {}
+            record(session, center.clock.now(), actor, EVENTS[act], subject=username, **more)
     except Problem as problem:
         if problem.status not in (409, 422):
             raise

@@ -26,7 +26,14 @@ def test_a_monitor_reads_status_only() -> None:
 
 
 def test_an_administrator_keeps_users_and_links_and_touches_no_case() -> None:
-    assert MAY[Role.admin] >= {Action.manage_users, Action.manage_links, Action.read_links, Action.enrol}
+    assert MAY[Role.admin] >= {
+        Action.manage_users,
+        Action.manage_links,
+        Action.read_links,
+        Action.enrol,
+        Action.read_audit,
+        Action.read_backups,
+    }
     assert not MAY[Role.admin] & (CASE_ACTIONS | {Action.read_status})
 
 

@@ -26,7 +26,7 @@ WIDTHS = (1440, 390, 320)
 FIRST_PAGES = {"county": "/cases", "township": "/inbox", "village": "/today"}
 
 READING = ("/cases", "/cases?queue=visits", "/cases?q=1", "/cases/new", "/board", "/policy", "/account")
-ADMIN = ("/links", "/users", "/about")
+ADMIN = ("/links", "/users", "/backups", "/audit", "/about")
 
 LABELS = "main h2, main h3, th, label, legend, button, .hint, .nav-main a, .nothing, .kpi-l, .stat-l, .keys"
 """What stands on a page whatever the matters, people and places are called."""

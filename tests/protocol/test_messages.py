@@ -32,6 +32,7 @@ from protocol.payloads import (
     CERTIFICATES_MAX,
     POLICIES_MAX,
     Answer,
+    AuditHead,
     BackupOffered,
     BackupPart,
     BackupWanted,
@@ -116,6 +117,7 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.BACKUP_PART: BackupPart(backup="5a" * 16, made_at=MORNING, part=1, parts=2, data="AAAA"),
     Type.BACKUP_WANTED: BackupWanted(incarnation="i"),
     Type.BACKUP_OFFERED: BackupOffered(backup="5a" * 16, made_at=MORNING, parts=2),
+    Type.AUDIT_HEAD: AuditHead(number=7, digest="ab" * 32, before_number=3, before_digest="cd" * 32),
     Type.DAYS: Days(
         rows=(DayRow(code=VILLAGE.code, day="2026-03-02", incarnation="i", version=1, counters={"registered": 1}),),
     ),
@@ -177,8 +179,9 @@ def test_a_payload_that_does_not_parse_is_the_peers_fault_and_not_quoted() -> No
     assert "13912345678" not in str(caught.value) + str(caught.value.__cause__)
 
 
-def test_only_daily_rows_and_backups_travel_in_bulk() -> None:
+def test_only_daily_rows_heads_and_backups_travel_in_bulk() -> None:
     assert {type_ for type_ in Type if lane_of(type_) is Lane.BULK} == {
+        Type.AUDIT_HEAD,
         Type.DAYS,
         Type.BACKUP_PART,
         Type.BACKUP_WANTED,
