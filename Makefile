@@ -76,6 +76,10 @@ bench: setup ## Measure everything; ARGS="..." go to `liandong bench` (one measu
 faults: setup ## Kill, cut, fill and step clocks of real processes; takes minutes. WRITE=1 renews docs/reliability.md
 	@exec nice -n 10 $(BIN)/python -m tests.faults $(if $(WRITE),--write) $(ARGS)
 
+.PHONY: screenshots
+screenshots: setup ## Take pictures of every page into build/screenshots, and those of docs/user-guide
+	@exec $(BIN)/python -m deploy.screenshots $(ARGS)
+
 .PHONY: lock
 lock: $(PACKAGES) ## Renew both lock files from pyproject.toml and package.json; LOCK_ARGS=--upgrade for newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --group dev --output-file requirements.lock --quiet \

@@ -1,0 +1,1 @@
+"""Pictures of every page, made of a demo: ``make screenshots``."""
