@@ -19,6 +19,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from node import brokers, errors_http, links_api
 from node.accounts import api as accounts_api
 from node.cases import api as cases_api
+from node.cases import stations_api, study_api, subsidies_api
 from node.center import Center
 from node.db import DatabaseUnavailable, check_readable
 from node.federation.broker import BrokerError, SupervisedBroker
@@ -136,6 +137,9 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(accounts_api.router, prefix=API)
     app.include_router(links_api.router, prefix=API)
     app.include_router(cases_api.router, prefix=API)
+    app.include_router(study_api.router, prefix=API)
+    app.include_router(stations_api.router, prefix=API)
+    app.include_router(subsidies_api.router, prefix=API)
     app.include_router(status_api.router, prefix=API)
     _add_probes(app)
     app.include_router(pages_router())

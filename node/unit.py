@@ -39,7 +39,7 @@ class Unit:
         self.me = center.identity.code
         self.tree = center.directory.tree
         self.ledger = Ledger(session, self.me, center.identity.incarnation, self.now, self.tree.level)
-        self.book = Book(session, self.ledger, self.me, center.policy.visit_days)
+        self.book = Book(session, self.ledger, self.me)
         self.outbox = Outbox(center, session, self.now)
         self.awaiting = Awaiting(session, self.me)
 

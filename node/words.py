@@ -12,7 +12,7 @@ from node.accounts.roles import ROLE_NAMES
 from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
-from protocol.codes import Category, Grade, PartyRole, Rung, Source, Status, Trigger
+from protocol.codes import AgreementForm, Category, Grade, PartyRole, Rung, Source, Status, Trigger
 from protocol.entries import Kind
 
 LEVELS: Final[Mapping[str, str]] = {
@@ -102,6 +102,29 @@ TRIGGERS: Final[Mapping[str, str]] = {
     Trigger.REPEATED_FAILURE: N_("Mediation failed repeatedly"),
 }
 
+STATION_KINDS: Final[Mapping[str, str]] = {
+    "department": N_("Department"),
+    "station": N_("Station"),
+    "room": N_("Mediation room"),
+    "mediator": N_("Mediator"),
+}
+"""What a center has in its house (``node.cases.stations.StationKind``)."""
+
+FORMS: Final[Mapping[str, str]] = {
+    AgreementForm.WRITTEN: N_("Written"),
+    AgreementForm.ORAL: N_("Oral"),
+}
+"""How an agreement was made."""
+
+DOSSIER: Final[Mapping[str, str]] = {
+    "settled": N_("closed as settled"),
+    "session": N_("a mediation session"),
+    "agreement": N_("the agreement"),
+    "visit": N_("a planned visit"),
+    "fulfilment": N_("fulfilment of every term"),
+}
+"""What a claim of a subsidy may lack (``protocol.subsidies.missing``)."""
+
 RUNGS: Final[Mapping[str, str]] = {
     Rung.BLUE: N_("Blue: the deadline is near"),
     Rung.YELLOW: N_("Yellow: due today"),
@@ -123,6 +146,7 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.NOTED: N_("Note"),
     Kind.MEDIATED: N_("Mediation session"),
     Kind.AGREED: N_("Agreement reached"),
+    Kind.FULFILLED: N_("Term fulfilled"),
     Kind.COUNTERSIGNED: N_("Agreement countersigned"),
     Kind.FAILED: N_("Mediation failed"),
     Kind.WITHDRAWN: N_("Application withdrawn"),
@@ -130,7 +154,11 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.CLOSED: N_("Case closed"),
     Kind.REOPENED: N_("Case reopened"),
     Kind.MERGED: N_("Merged as a duplicate"),
+    Kind.ABSORBED: N_("Duplicate taken in"),
     Kind.VISITED: N_("Follow-up visit"),
+    Kind.VISIT_MISSED: N_("Visit missed"),
+    Kind.SUBSIDY_CLAIMED: N_("Subsidy claimed"),
+    Kind.SUBSIDY_JUDGED: N_("Subsidy judged"),
     Kind.ESCALATED: N_("Escalated"),
     Kind.ASSIGNED: N_("Assigned"),
     Kind.RETURNED: N_("Returned"),
@@ -139,6 +167,8 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.BOUNCED: N_("Came back undelivered"),
     Kind.RECALLED: N_("Recalled"),
     Kind.EXTENDED: N_("Deadline put off"),
+    Kind.CALLED: N_("Department called"),
+    Kind.REPORTED: N_("Department reported"),
     Kind.URGED: N_("Supervision order"),
     Kind.ANSWERED: N_("Order answered"),
     Kind.INVITED: N_("Joint mediation proposed"),
@@ -147,6 +177,7 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.DECLINED: N_("Declined"),
     Kind.JOINT_NOTED: N_("Joint entry"),
     Kind.LEAD_ORDERED: N_("Lead decided"),
+    Kind.RULED: N_("Ruling who deals with it"),
     Kind.VIEWED: N_("Content viewed"),
     Kind.RENUMBERED: N_("Renumbered"),
     Kind.REHOMED: N_("Moved to the successor center"),
@@ -167,6 +198,9 @@ REQUESTS: Final[Mapping[str, str]] = {
     "visit": N_("Follow-up visit"),
     "reopen": N_("Reopening"),
     "lead_order": N_("Lead decision"),
+    "judge_subsidy": N_("Subsidy judged"),
+    "rule": N_("Ruling"),
+    "absorb": N_("Taking in a duplicate"),
     "view": N_("View of the content"),
 }
 
@@ -242,6 +276,9 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": STATUSES,
         "trigger": TRIGGERS,
         "triggers": TRIGGERS,
+        "dossier": DOSSIER,
+        "station_kind": STATION_KINDS,
+        "manner": FORMS,
         "rung": RUNGS,
         "orders_at": RUNGS,
         "missing": MISSING,

@@ -5,9 +5,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from protocol.codes import ENDED, Category, CenterCode, Grade, Rung, Source, Status, Trigger
+from protocol.codes import ENDED, AgreementForm, Category, CenterCode, Grade, Rung, Source, Status, Trigger
 from protocol.custody import Custody
-from protocol.entries import Member, Party
+from protocol.entries import Member, Party, Share, Term
 from protocol.records import Frozen, Instant
 
 
@@ -61,6 +61,21 @@ class Urge(Frozen):
     epoch: int | None = None
 
 
+class Call(Frozen):
+    """A department or station that was called: by which center, until when it was to report, when it did."""
+
+    center: CenterCode
+    station: str
+    station_id: str
+    report_by: Instant
+    reported_at: Instant | None = None
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it has reported in time."""
+        return self.reported_at is not None and self.reported_at <= self.report_by
+
+
 class Outcome(StrEnum):
     """How a case ended."""
 
@@ -86,20 +101,59 @@ class TakenBack(Frozen):
     Attributes:
         end: the end; it stays counted where it was.
         by: who took it back; the end is taken off there.
-        visited: whether it had been followed up.
     """
 
     end: End
     by: CenterCode
-    visited: bool
 
 
 class Agreement(Frozen):
-    """What follow-up visits are planned by: when it was reached, when it is due, how many visits were before it."""
+    """The present agreement: when it was reached, until when it is to be fulfilled, its terms and those fulfilled."""
 
     at: Instant
     due_on: date | None = None
-    visits_before: int = 0
+    manner: AgreementForm = AgreementForm.WRITTEN
+    terms: tuple[Term, ...] = ()
+    fulfilled: tuple[int, ...] = ()
+
+
+class Study(Frozen):
+    """The last study of the matter (研判): where it stands in the log, by whom, and which departments it needs."""
+
+    seq: int
+    judged_by: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+
+
+class SubsidyState(StrEnum):
+    """Where a claim stands."""
+
+    CLAIMED = "claimed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Subsidy(Frozen):
+    """The subsidy of a case: which entry claims it, how much in yuan, who shares it, and where the claim stands."""
+
+    seq: int
+    at: Instant
+    yuan: int
+    shares: tuple[Share, ...]
+    state: SubsidyState = SubsidyState.CLAIMED
+
+
+class VisitPlan(Frozen):
+    """Days on which somebody asks afterwards, those that a visit stands for, and those whose window has passed."""
+
+    days: tuple[date, ...] = ()
+    kept: tuple[date, ...] = ()
+    missed: tuple[date, ...] = ()
+
+    @property
+    def open(self) -> tuple[date, ...]:
+        """Days that wait for their visit."""
+        return tuple(day for day in self.days if day not in self.kept and day not in self.missed)
 
 
 class CaseState(Frozen):
@@ -134,10 +188,20 @@ class CaseState(Frozen):
     end: End | None = None
     taken_back: tuple[TakenBack, ...] = ()
     reopenings: int = 0
+    calls: dict[int, Call] = Field(default_factory=dict)
+    handler: str | None = None
+    """Who deals with it at the holder: whom the assignment names, then who accepted it, then who mediates."""
     extensions: int = 0
+    returns: int = 0
+    study: Study | None = None
+    absorbed: tuple[str, ...] = ()
+    """Numbers of duplicates that ended in this case."""
+    merged_into: str | None = None
     late: tuple[CenterCode, ...] = ()
     """Who gave the case away after its deadline, once for each such term."""
     visits: int = 0
+    visit_plan: VisitPlan = VisitPlan()
+    subsidy: Subsidy | None = None
 
     @property
     def epoch(self) -> int:

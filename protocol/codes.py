@@ -102,6 +102,13 @@ class Trigger(StrEnum):
     REPEATED_FAILURE = "repeated_failure"
 
 
+class AgreementForm(StrEnum):
+    """How an agreement was made (人民调解法 §28)."""
+
+    WRITTEN = "written"
+    ORAL = "oral"
+
+
 class Rung(StrEnum):
     """Steps of the ladder of a deadline (督办): near, due today, past."""
 

@@ -4,9 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol import custody as custody_rules
-from protocol import deadlines
+from protocol import deadlines, subsidies, visits
 from protocol import entries as e
-from protocol.case import Agreement, CaseState, End, Offer, Outcome, Partner, PartnerStatus, TakenBack, Urge
+from protocol.case import (
+    Agreement,
+    Call,
+    CaseState,
+    End,
+    Offer,
+    Outcome,
+    Partner,
+    PartnerStatus,
+    Study,
+    TakenBack,
+    Urge,
+    VisitPlan,
+)
 from protocol.codes import Status
 from protocol.custody import Custody
 from protocol.entries import Entry, Kind
@@ -67,9 +80,11 @@ Changes = dict[str, Any]
 """Fields of CaseState to replace; their types are CaseState's own."""
 
 
-def _graded(_state: CaseState, entry: Entry) -> Changes:
-    assert isinstance(entry.body, e.Graded)
-    return {"grade": entry.body.grade}
+def _graded(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Graded)
+    study = Study(seq=entry.head.seq, judged_by=body.judged_by, departments=body.departments)
+    return {"grade": body.grade, "study": study, "triggers": state.triggers | frozenset(body.triggers)}
 
 
 def _corrected(_state: CaseState, entry: Entry) -> Changes:
@@ -80,17 +95,21 @@ def _corrected(_state: CaseState, entry: Entry) -> Changes:
 
 def _accepted(state: CaseState, entry: Entry) -> Changes:
     custody = state.custody.model_copy(update={"accepted_by": entry.head.actor})
-    return {"custody": custody, "status": Status.ACCEPTED if state.status is Status.REGISTERED else state.status}
+    status = Status.ACCEPTED if state.status is Status.REGISTERED else state.status
+    return {"custody": custody, "status": status, "handler": state.handler or entry.head.actor}
 
 
-def _mediated(state: CaseState, _entry: Entry) -> Changes:
-    return {"mediations": state.mediations + 1}
+def _mediated(state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Mediated)
+    return {"mediations": state.mediations + 1, "visit_plan": VisitPlan(), "handler": entry.body.mediators[0]}
 
 
-def _agreed(state: CaseState, entry: Entry) -> Changes:
+def _agreed(_state: CaseState, entry: Entry) -> Changes:
     assert isinstance(entry.body, e.Agreed)
-    agreement = Agreement(at=entry.head.at, due_on=entry.body.due_on, visits_before=state.visits)
-    return {"agreement_seq": entry.head.seq, "agreement": agreement}
+    body = entry.body
+    agreement = Agreement(at=entry.head.at, due_on=body.due_on, manner=body.manner, terms=body.terms)
+    plan = VisitPlan(days=body.visit_on)
+    return {"agreement_seq": entry.head.seq, "agreement": agreement, "visit_plan": plan}
 
 
 def _countersigned(state: CaseState, entry: Entry) -> Changes:
@@ -108,8 +127,10 @@ def _must_be_partner(state: CaseState, center: str) -> None:
         raise Refused("not-a-partner", center=center)
 
 
-def _failed(state: CaseState, _entry: Entry) -> Changes:
-    return {"failures": state.failures + 1, "agreement_seq": None}
+def _failed(state: CaseState, entry: Entry) -> Changes:
+    assert isinstance(entry.body, e.Failed)
+    plan = VisitPlan(days=entry.body.visit_on)
+    return {"failures": state.failures + 1, "agreement_seq": None, "visit_plan": plan}
 
 
 _OUTCOMES = {
@@ -126,13 +147,19 @@ def _ended(state: CaseState, entry: Entry) -> Changes:
     else:
         outcome = _OUTCOMES[Kind(kind)]
     on_time = None if state.deadline is None else head.at <= state.deadline
-    return {"end": End(center=head.center, at=head.at, outcome=outcome, on_time=on_time), "offer": None}
+    changes: Changes = {"end": End(center=head.center, at=head.at, outcome=outcome, on_time=on_time), "offer": None}
+    if isinstance(entry.body, e.Merged):
+        if entry.body.into == state.id:
+            raise Refused("same-case")
+        changes["merged_into"] = entry.body.into
+    return changes if kind == Kind.CLOSED else {**changes, "visit_plan": VisitPlan()}
 
 
 def _reopened(state: CaseState, entry: Entry) -> Changes:
     changes: Changes = {"end": None, "agreement_seq": None, "reopenings": state.reopenings + 1}
+    changes["visit_plan"] = VisitPlan()
     if state.end is not None and state.end.center != entry.head.center:
-        taken_back = TakenBack(end=state.end, by=entry.head.center, visited=state.visits > 0)
+        taken_back = TakenBack(end=state.end, by=entry.head.center)
         changes["taken_back"] = (*state.taken_back, taken_back)
     return changes
 
@@ -141,6 +168,7 @@ def _departed(state: CaseState, entry: Entry) -> Changes:
     if custody_rules.is_take_back(entry):
         return _came_back(state, entry)
     changes: Changes = {"custody": custody_rules.depart(state.custody, entry), "offer": None}
+    changes["handler"] = entry.body.handler if isinstance(entry.body, e.Assigned) else None
     if deadlines.left_late(state, entry):
         changes["late"] = (*state.late, entry.head.center)
     if isinstance(entry.body, e.Escalated):
@@ -161,18 +189,37 @@ def _delivered(state: CaseState, entry: Entry) -> Changes:
     if handed or handed_back:
         partners[flight.sender] = Partner(status=PartnerStatus.ACCEPTED)
     custody = custody_rules.arrive(state.custody, entry)
-    return {"custody": custody, "partners": partners, "late": deadlines.after_return(state, custody.deadline)}
+    late = deadlines.after_return(state, custody.deadline)
+    returns = state.returns + (flight.kind is Kind.RETURNED)
+    return {"custody": custody, "partners": partners, "late": late, "returns": returns}
 
 
 def _came_back(state: CaseState, entry: Entry) -> Changes:
     flight = state.custody.flight
     assert flight is not None
     late = deadlines.after_failure(state.late, flight)
-    return {"custody": custody_rules.come_back(state.custody, entry), "late": late}
+    custody = custody_rules.come_back(state.custody, entry)
+    return {"custody": custody, "late": late, "handler": custody.accepted_by}
 
 
-def _visited(state: CaseState, _entry: Entry) -> Changes:
-    return {"visits": state.visits + 1}
+def _called(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Called)
+    if body.report_by <= entry.head.at:
+        raise Refused("report-by-passed")
+    call = Call(center=entry.head.center, station=body.station, station_id=body.station_id, report_by=body.report_by)
+    return {"calls": {**state.calls, entry.head.seq: call}}
+
+
+def _reported(state: CaseState, entry: Entry) -> Changes:
+    body = entry.body
+    assert isinstance(body, e.Reported)
+    call = state.calls.get(body.call_seq)
+    if call is None or call.center != entry.head.center:
+        raise Refused("no-such-call", seq=body.call_seq)
+    if call.reported_at is not None:
+        raise Refused("already-reported", station=call.station)
+    return {"calls": {**state.calls, body.call_seq: call.model_copy(update={"reported_at": entry.head.at})}}
 
 
 def _urged(state: CaseState, entry: Entry) -> Changes:
@@ -262,6 +309,17 @@ def _replaced(state: CaseState, entry: Entry) -> Changes:
     }
 
 
+def _absorbed(state: CaseState, entry: Entry) -> Changes:
+    """A duplicate ended in this case."""
+    body = entry.body
+    assert isinstance(body, e.Absorbed)
+    if body.case_id == state.id:
+        raise Refused("same-case")
+    if body.number in state.absorbed:
+        raise Refused("already-merged", number=body.number)
+    return {"absorbed": (*state.absorbed, body.number)}
+
+
 def _renumbered(state: CaseState, entry: Entry) -> Changes:
     body = entry.body
     assert isinstance(body, e.Renumbered)
@@ -281,6 +339,7 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.REFERRED: _ended,
     Kind.CLOSED: _ended,
     Kind.MERGED: _ended,
+    Kind.ABSORBED: _absorbed,
     Kind.REOPENED: _reopened,
     Kind.ESCALATED: _departed,
     Kind.ASSIGNED: _departed,
@@ -290,8 +349,14 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.REHOMED: _departed,
     Kind.DELIVERED: _delivered,
     Kind.BOUNCED: _came_back,
-    Kind.VISITED: _visited,
+    Kind.VISITED: visits.visited,
+    Kind.VISIT_MISSED: visits.missed,
+    Kind.FULFILLED: visits.fulfilled,
+    Kind.SUBSIDY_CLAIMED: subsidies.claimed,
+    Kind.SUBSIDY_JUDGED: subsidies.judged,
     Kind.EXTENDED: deadlines.extended,
+    Kind.CALLED: _called,
+    Kind.REPORTED: _reported,
     Kind.URGED: _urged,
     Kind.ANSWERED: _answered,
     Kind.INVITED: _invited,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from protocol.case import Subsidy
 from protocol.centers import NKEY, Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
@@ -55,7 +56,7 @@ class Refusal(Frozen):
 
 
 class CaseHeader(Frozen):
-    """What the holder's ancestors may know of a high-grade, joint, overdue or supervised case: no parties, no text."""
+    """What the ancestors may know of a high-grade, joint, overdue, supervised or disputed case: no party, no text."""
 
     case_id: Token
     number: NumberText
@@ -71,6 +72,8 @@ class CaseHeader(Frozen):
     deadline: Instant | None = None
     joint: bool = False
     supervised: bool = False
+    returns: Count = 0
+    subsidy: Subsidy | None = None
     registered_at: Instant
     withdrawn: bool = False
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from protocol.case import CaseState
 from protocol.codes import Grade, Rung, Trigger
+from protocol.entries import Yuan
 from protocol.records import Frozen
 
 CHECKED = frozenset({Trigger.GRADE_HIGH, Trigger.DEADLINE_MISSED, Trigger.REPEATED_FAILURE})
@@ -34,7 +35,10 @@ class Policy(Frozen):
         view_hours: how long a broken glass stays open.
         near_days: days before a deadline from which it shows as near.
         visit_days: days after an agreement on which it is asked after (回访).
-        days_low, days_medium, days_high: working days that a term without another deadline has, by grade; 0 for none.
+        returns_before_ruling: returns of one case after which nobody returns it, and a superior rules.
+        visit_window: days around a planned visit in which one stands for it.
+        subsidy_low, subsidy_medium, subsidy_high: yuan that a settled case earns, by grade (以案定补); 0 for none.
+        days_low, days_medium, days_high: working days of a term without another deadline, by grade; 0 for none.
         orders_at: steps of the ladder at which a supervision order is written by itself (督办).
         reply_days: working days in which such an order wants its answer.
     """
@@ -46,11 +50,20 @@ class Policy(Frozen):
     view_hours: Annotated[int, Field(ge=1, le=168)] = 24
     near_days: Annotated[int, Field(ge=0, le=60)] = 3
     visit_days: Annotated[tuple[VisitDay, ...], Field(max_length=VISIT_DAYS_MAX)] = (7, 30)
+    returns_before_ruling: Annotated[int, Field(ge=1, le=20)] = 2
+    visit_window: Annotated[int, Field(ge=0, le=30)] = 7
+    subsidy_low: Yuan = 0
+    subsidy_medium: Yuan = 0
+    subsidy_high: Yuan = 0
     days_low: TermDays = 0
     days_medium: TermDays = 0
     days_high: TermDays = 0
     orders_at: frozenset[Rung] = frozenset()
     reply_days: Annotated[int, Field(ge=1, le=60)] = 3
+
+    def subsidy(self, grade: Grade) -> int:
+        """Yuan that a settled case of this grade earns; 0 for none."""
+        return {Grade.LOW: self.subsidy_low, Grade.MEDIUM: self.subsidy_medium, Grade.HIGH: self.subsidy_high}[grade]
 
     def term_days(self, grade: Grade) -> int:
         """Working days of a term without another deadline; 0 for none."""

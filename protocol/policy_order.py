@@ -78,17 +78,22 @@ def strictest(above: Policy, below: Policy) -> Policy:
             "view_hours": min(above.view_hours, below.view_hours),
             "near_days": max(above.near_days, below.near_days),
             "visit_days": tuple(sorted({*above.visit_days, *below.visit_days})),
-            "days_low": _shorter(above.days_low, below.days_low),
-            "days_medium": _shorter(above.days_medium, below.days_medium),
-            "days_high": _shorter(above.days_high, below.days_high),
+            "returns_before_ruling": min(above.returns_before_ruling, below.returns_before_ruling),
+            "visit_window": min(above.visit_window, below.visit_window),
+            "subsidy_low": _smaller(above.subsidy_low, below.subsidy_low),
+            "subsidy_medium": _smaller(above.subsidy_medium, below.subsidy_medium),
+            "subsidy_high": _smaller(above.subsidy_high, below.subsidy_high),
+            "days_low": _smaller(above.days_low, below.days_low),
+            "days_medium": _smaller(above.days_medium, below.days_medium),
+            "days_high": _smaller(above.days_high, below.days_high),
             "orders_at": above.orders_at | below.orders_at,
             "reply_days": min(above.reply_days, below.reply_days),
         }
     )
 
 
-def _shorter(above: int, below: int) -> int:
-    """The shorter of two limits; 0 is none."""
+def _smaller(above: int, below: int) -> int:
+    """The smaller of two limits; 0 is none."""
     return min(above, below) if above and below else above or below
 
 

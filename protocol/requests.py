@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from protocol.codes import CenterCode
-from protocol.entries import MEMBERS_MAX, Member, Reason, RequestText, ShortText
+from protocol.entries import MEMBERS_MAX, REASON_MAX, Member, Name, Reason, RequestText, ShortText
 from protocol.errors import BadRecord
 from protocol.keys import SigningKey
 from protocol.records import (
@@ -48,6 +48,9 @@ class Ask(StrEnum):
     VISIT = "visit"
     REOPEN = "reopen"
     LEAD_ORDER = "lead_order"
+    RULE = "rule"
+    ABSORB = "absorb"
+    JUDGE_SUBSIDY = "judge_subsidy"
     VIEW = "view"
 
 
@@ -115,6 +118,8 @@ class AskVisit(Frozen):
     fulfilled: bool | None = None
     satisfied: bool | None = None
     note: RequestText | None = None
+    danger: ShortText | None = None
+    relapsed: bool | None = None
 
 
 class AskLead(Frozen):
@@ -122,6 +127,29 @@ class AskLead(Frozen):
 
     to: CenterCode
     reason: Reason
+
+
+class AskRule(Frozen):
+    """A superior rules who deals with a case that was returned again and again."""
+
+    to: CenterCode
+    department: Name | None = None
+    reason: Reason
+
+
+class AskJudgeSubsidy(Frozen):
+    """A center above approves a claim, or turns it down with a reason."""
+
+    claim_seq: Number
+    approved: bool
+    reason: Annotated[str, Field(max_length=REASON_MAX)] = ""
+
+
+class AskAbsorb(Frozen):
+    """Our case of this number was the same matter; it ended in yours."""
+
+    case_id: Token
+    number: ShortText
 
 
 BODIES: dict[Ask, type[Frozen]] = {
@@ -138,6 +166,9 @@ BODIES: dict[Ask, type[Frozen]] = {
     Ask.VISIT: AskVisit,
     Ask.REOPEN: AskReason,
     Ask.LEAD_ORDER: AskLead,
+    Ask.RULE: AskRule,
+    Ask.ABSORB: AskAbsorb,
+    Ask.JUDGE_SUBSIDY: AskJudgeSubsidy,
     Ask.VIEW: AskReason,
 }
 """The body of each kind."""

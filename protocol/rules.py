@@ -42,6 +42,9 @@ class Rule:
 
 ANY = frozenset(Status)
 OPEN = ANY - ENDED
+ASKED_AFTER = frozenset({Status.AGREED, Status.FAILED, Status.CLOSED})
+"""Statuses in which somebody visits and asks how it went (回访)."""
+
 _AGREED = frozenset({Status.AGREED})
 _MEDIATING = frozenset({Status.MEDIATING})
 
@@ -55,13 +58,18 @@ RULES: dict[str, Rule] = {
     ),
     Kind.AGREED: Rule(_MEDIATING, accepted=True, becomes=Status.AGREED),
     Kind.COUNTERSIGNED: Rule(_AGREED),
+    Kind.FULFILLED: Rule(frozenset({Status.AGREED, Status.CLOSED})),
     Kind.FAILED: Rule(_MEDIATING | _AGREED, accepted=True, becomes=Status.FAILED),
     Kind.WITHDRAWN: Rule(OPEN, becomes=Status.WITHDRAWN),
     Kind.REFERRED: Rule(OPEN, becomes=Status.REFERRED),
     Kind.CLOSED: Rule(frozenset({Status.AGREED, Status.FAILED}), accepted=True, becomes=Status.CLOSED),
     Kind.REOPENED: Rule(ENDED - {Status.MERGED}, becomes=Status.ACCEPTED),
     Kind.MERGED: Rule(OPEN, becomes=Status.MERGED),
-    Kind.VISITED: Rule(frozenset({Status.AGREED, Status.FAILED, Status.CLOSED})),
+    Kind.ABSORBED: Rule(ANY - {Status.MERGED}),
+    Kind.VISITED: Rule(ASKED_AFTER),
+    Kind.VISIT_MISSED: Rule(ASKED_AFTER),
+    Kind.SUBSIDY_CLAIMED: Rule(frozenset({Status.CLOSED})),
+    Kind.SUBSIDY_JUDGED: Rule(ANY),
     Kind.ESCALATED: Rule(OPEN),
     Kind.ASSIGNED: Rule(OPEN),
     Kind.RETURNED: Rule(OPEN),
@@ -72,6 +80,8 @@ RULES: dict[str, Rule] = {
     Kind.DELIVERED: Rule(ANY, author=Author.DESTINATION),
     Kind.BOUNCED: Rule(ANY, author=Author.SENDER),
     Kind.EXTENDED: Rule(OPEN),
+    Kind.CALLED: Rule(OPEN),
+    Kind.REPORTED: Rule(ANY),
     Kind.URGED: Rule(OPEN),
     Kind.ANSWERED: Rule(ANY),
     Kind.INVITED: Rule(OPEN),
@@ -80,6 +90,7 @@ RULES: dict[str, Rule] = {
     Kind.DECLINED: Rule(OPEN),
     Kind.JOINT_NOTED: Rule(OPEN),
     Kind.LEAD_ORDERED: Rule(OPEN),
+    Kind.RULED: Rule(OPEN),
     Kind.VIEWED: Rule(ANY),
     Kind.RENUMBERED: Rule(ANY),
 }

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from protocol.case import CaseState, End, Outcome
 from protocol.codes import Category, CenterCode, Grade, Status
-from protocol.entries import Entry, Kind, Visited
+from protocol.entries import Entry, Kind, Reported, SubsidyJudged, Visited, VisitMissed
 from protocol.records import Count, Frozen, Instant, Number, Token
 
 LEVEL = r"[a-z]{1,20}"
@@ -75,6 +75,12 @@ SCALARS = (
     "answered",
     "on_time",
     "fell_due",
+    "called",
+    "reported",
+    "reported_in_time",
+    "subsidies_claimed",
+    "subsidies_approved",
+    "subsidies_yuan",
 )
 """Plain counters, always shown, zero where nothing was counted."""
 
@@ -119,6 +125,9 @@ _EVENTS = {
     Kind.RETURNED: "returned",
     Kind.REOPENED: "reopened",
     Kind.DELIVERED: "received",
+    Kind.CALLED: "called",
+    Kind.REPORTED: "reported",
+    Kind.SUBSIDY_CLAIMED: "subsidies_claimed",
 }
 
 
@@ -185,22 +194,22 @@ def contribution(state: CaseState | None, me: str, level_of: Callable[[str], str
     if me in state.late:
         counted["fell_due"] = state.late.count(me)
     if state.end is not None and state.end.center == me:
-        counted.update(_ended(state.end, state.origin, level_of, visited=state.visits > 0))
+        counted.update(_ended(state.end, state.origin, level_of))
     for taken in state.taken_back:
         if me in {taken.end.center, taken.by}:
-            ended = _ended(taken.end, state.origin, level_of, visited=taken.visited)
+            ended = _ended(taken.end, state.origin, level_of)
             counted.update(ended) if taken.end.center == me else counted.subtract(ended)
     return counted
 
 
-def _ended(end: End, origin: str, level_of: Callable[[str], str], *, visited: bool) -> Counter[str]:
+def _ended(end: End, origin: str, level_of: Callable[[str], str]) -> Counter[str]:
     """What an end counts, once, where the case ended; a duplicate counts as merged and nowhere else."""
     if end.outcome is Outcome.MERGED:
         return Counter({"merged": 1})
     here, found = level_of(end.center) or UNKNOWN_LEVEL, level_of(origin) or UNKNOWN_LEVEL
     counted = Counter({"closed": 1, end.outcome.value: 1, f"settled_at.{here}": 1, f"flow.{found}.{here}": 1})
     if end.outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
-        counted.update({"mediated": 1, "visits_due": 1, "visited": int(visited)})
+        counted["mediated"] = 1
     if end.on_time is not None:
         counted.update({"fell_due": 1, "on_time": int(end.on_time)})
     return counted
@@ -236,9 +245,17 @@ def events(entry: Entry, after: CaseState, me: str) -> Counter[str]:
     event = _EVENTS.get(Kind(entry.head.kind))
     if event is not None and not _took_over(after, entry):
         counted[event] += 1
-    if isinstance(entry.body, Visited) and entry.body.satisfied is not None:
+    body = entry.body
+    if isinstance(body, SubsidyJudged) and body.approved and after.subsidy is not None:
+        counted.update({"subsidies_approved": 1, "subsidies_yuan": after.subsidy.yuan})
+    if isinstance(body, Reported):
+        counted["reported_in_time"] += int(after.calls[body.call_seq].in_time)
+    if isinstance(body, VisitMissed) or (isinstance(body, Visited) and body.visit_on is not None):
+        counted["visits_due"] += 1
+        counted["visited"] += int(isinstance(body, Visited))
+    if isinstance(body, Visited) and body.satisfied is not None:
         counted["answered"] += 1
-        counted["satisfied"] += int(entry.body.satisfied)
+        counted["satisfied"] += int(body.satisfied)
     return counted
 
 

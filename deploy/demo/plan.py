@@ -20,6 +20,9 @@ FIRST_PORT = 8100
 PASSWORD_WORDS = ("shan", "shui", "tian", "lin", "qiao", "lu", "hua", "yun", "xi", "ping", "he", "an")
 """A password is three of them and four digits: easy to read off a table, about 24 bits, and only on loopback."""
 
+STAFF: tuple[Role, ...] = tuple(role for role in Role if role is not Role.department)
+"""Who works at a center; departments that are called get their accounts from it."""
+
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡"
 GIVEN_NAMES = (
     "建国",
@@ -160,10 +163,10 @@ def new_password() -> str:
 
 
 def _users(center: int, password: str) -> dict[Role, PlannedUser]:
-    """One user for every role; each is a person of its own."""
-    users = {}
-    for position, role in enumerate(Role):
-        number = center * len(Role) + position
+    """One user for every role of the house; each is a person of its own."""
+    users: dict[Role, PlannedUser] = {}
+    for position, role in enumerate(STAFF):
+        number = center * len(STAFF) + position
         name = SURNAMES[number % len(SURNAMES)] + GIVEN_NAMES[(number * 5 + center) % len(GIVEN_NAMES)]
         users[role] = PlannedUser(username=role.value, display_name=name, password=password)
     return users

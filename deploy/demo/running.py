@@ -182,7 +182,7 @@ def _show(directory: Path, plan: Plan, seconds: float) -> None:
     users = plan.centers[0].users
     say(
         N_("Sign in anywhere as {names}; the password is {password}"),
-        names=[users[role].username for role in Role],
+        names=[user.username for user in users.values()],
         password=users[Role.admin].password,
     )
     say(

@@ -20,6 +20,7 @@ class Role(StrEnum):
     clerk = "clerk"
     monitor = "monitor"
     admin = "admin"
+    department = "department"
 
 
 ROLE_NAMES: Mapping[Role, str] = MappingProxyType(
@@ -30,6 +31,7 @@ ROLE_NAMES: Mapping[Role, str] = MappingProxyType(
         Role.clerk: N_("clerk"),
         Role.monitor: N_("monitor"),
         Role.admin: N_("administrator"),
+        Role.department: N_("department on call"),
     }
 )
 """What people call the roles (catalog messages)."""
@@ -51,8 +53,12 @@ class Action(StrEnum):
     withdraw = "withdraw"
     refer = "refer"
     close = "close"
+    claim_subsidy = "claim_subsidy"
+    judge_subsidy = "judge_subsidy"
+    merge = "merge"
     reopen = "reopen"
     follow_up = "follow_up"
+    fulfil = "fulfil"
 
     # Custody
     escalate = "escalate"
@@ -65,6 +71,12 @@ class Action(StrEnum):
 
     # Supervision
     extend = "extend"
+    rule = "rule"
+    set_route = "set_route"
+    call = "call"
+    report = "report"
+    read_calls = "read_calls"
+    manage_stations = "manage_stations"
     urge = "urge"
     answer = "answer"
     view = "view"
@@ -125,9 +137,12 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.agree,
             Action.fail,
             Action.follow_up,
+            Action.fulfil,
             Action.note,
             Action.answer,
             Action.joint_entry,
+            Action.report,
+            Action.read_calls,
         },
         Role.clerk: _EVERYONE
         | {
@@ -137,12 +152,18 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.accept,
             Action.note,
             Action.follow_up,
+            Action.fulfil,
             Action.answer,
             Action.escalate,
             Action.recall,
             Action.close,
+            Action.claim_subsidy,
+            Action.call,
+            Action.report,
+            Action.read_calls,
         },
         Role.monitor: _EVERYONE | {Action.read_status},
+        Role.department: _EVERYONE | {Action.read_calls, Action.report},
         Role.admin: _EVERYONE
         | {
             Action.read_links,

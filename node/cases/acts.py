@@ -11,8 +11,22 @@ from pydantic import BaseModel
 from node.access import visible_row
 from node.audit import trail
 from node.audit.trail import Actor, Event
-from node.cases import asking, granting, inputs, log, service, successors, supervision, transfers
+from node.cases import (
+    asking,
+    duplicates,
+    granting,
+    inputs,
+    log,
+    routes,
+    service,
+    stations,
+    successors,
+    supervision,
+    transfers,
+    visiting,
+)
 from node.cases.refusals import problem_of, too_large
+from node.cases.sheet import newest_header
 from node.cases.tables import RequestRow
 from node.cases.working_days import add_working_days
 from node.i18n import N_
@@ -21,12 +35,14 @@ from node.problems import Problem
 from node.unit import Unit
 from protocol import entries as e
 from protocol import requests as r
+from protocol import subsidies
 from protocol.case import CaseState
 from protocol.custody import check_epoch
 from protocol.entries import Kind
 from protocol.errors import Refused
 from protocol.records import BodyTooLarge, Frozen
 from protocol.requests import Ask
+from protocol.rules import check
 
 Holding = Callable[[Unit, CaseState, BaseModel, str], CaseState]
 Asking = Callable[[BaseModel], Frozen]
@@ -73,12 +89,30 @@ def _perform(unit: Unit, case_id: str, act: str, given: inputs.Input, actor: str
     if act not in ASKED:
         service.refuse_non_holder(unit, case_id, given.epoch)
     kind, build = ASKED[act]
+    if isinstance(given, inputs.JudgeInput):
+        given = _with_claim(unit, case_id, given)
     body = _asked(build, given)
     if isinstance(body, r.AskUrge):
         body = supervision.numbered(unit, body)
     if kind is Ask.VIEW:
         trail.record(unit.session, unit.now, Actor(actor), Event.GLASS_BROKEN, case_id=case_id)
-    return asking.ask(unit, case_id, kind, body, actor, epoch=given.epoch)
+    asked = asking.ask(unit, case_id, kind, body, actor, epoch=given.epoch)
+    if isinstance(given, inputs.RuleInput) and given.route_place is not None:
+        routes.remember_ruling(unit, asked, given)
+    return asked
+
+
+class ClaimInput(inputs.JudgeInput):
+    """A judgement of the claim that this center knows of."""
+
+    claim_seq: int
+
+
+def _with_claim(unit: Unit, case_id: str, given: inputs.JudgeInput) -> ClaimInput:
+    header = newest_header(unit.book.sheet(case_id))
+    if header.subsidy is None:
+        raise Refused("no-such-claim", seq=None)
+    return ClaimInput(**given.model_dump(), claim_seq=header.subsidy.seq)
 
 
 def _asked(body: Asking, given: inputs.Input) -> Frozen:
@@ -129,6 +163,23 @@ def _as(body_type: type[e.Body]) -> Callable[[BaseModel], e.Body]:
     return build
 
 
+def _agree(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    body = _as(e.Agreed)(given)
+    assert isinstance(body, e.Agreed)
+    return visiting.agree(unit, state, body, actor)
+
+
+def _fail(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.ReasonInput)
+    return visiting.fail(unit, state, given.reason, actor)
+
+
+def _visit(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    body = _as(e.Visited)(given)
+    assert isinstance(body, e.Visited)
+    return visiting.visit(unit, state, body, actor)
+
+
 def _escalate(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
     assert isinstance(given, inputs.EscalateInput)
     return service.escalate(unit, state, given.reason, frozenset(given.triggers), actor)
@@ -169,6 +220,22 @@ def _extend(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseS
         deadline = add_working_days(state.deadline, given.working_days)
     body = e.Extended.model_validate({**given.model_dump(exclude={"epoch", "working_days"}), "deadline": deadline})
     return log.write(unit, state.id, Kind.EXTENDED, body, actor)
+
+
+def _merge(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.MergeInput)
+    row = duplicates.find(unit.session, given.into, unit.now)
+    if row is None:
+        raise field_error("into", N_("There is no case {into} here."), into=given.into)
+    return duplicates.merge(unit, state, row, actor)
+
+
+def _subsidy(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.SubsidyInput)
+    check(state, Kind.SUBSIDY_CLAIMED, unit.me)
+    mediators = {unit.me: given.mediators, **{one.center: one.names for one in given.partners}}
+    body = subsidies.claim(unit.center.policy, state, mediators)
+    return log.write(unit, state.id, Kind.SUBSIDY_CLAIMED, body, actor)
 
 
 def _joint(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
@@ -223,6 +290,17 @@ def _answer(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseS
     return log.write(unit, state.id, Kind.ANSWERED, body, actor)
 
 
+def _call(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.CallInput)
+    return stations.call(unit, state, given.stations, given.task, given.report_by, actor)
+
+
+class ReportInput(inputs.NoteInput):
+    """What a department that was called reports; the call's seq stands in the path."""
+
+    call_seq: int
+
+
 class AnswerInput(inputs.RequestTextInput):
     """The answer to a supervision order; the order's seq stands in the path."""
 
@@ -235,17 +313,22 @@ HOLDER: dict[str, Holding] = {
     "correct": _simple(Kind.CORRECTED, _as(e.Corrected)),
     "notes": _simple(Kind.NOTED, _as(e.Noted)),
     "mediations": _simple(Kind.MEDIATED, _as(e.Mediated)),
-    "agree": _simple(Kind.AGREED, _as(e.Agreed)),
-    "fail": _simple(Kind.FAILED, _as(e.WithReason)),
+    "agree": _agree,
+    "fulfilments": _simple(Kind.FULFILLED, _as(e.Fulfilled)),
+    "fail": _fail,
     "withdraw": _simple(Kind.WITHDRAWN, _as(e.WithReason)),
     "refer": _simple(Kind.REFERRED, _as(e.Referred)),
+    "merge": _merge,
+    "subsidy": _subsidy,
     "extend": _extend,
     "close": _simple(Kind.CLOSED, lambda _given: e.Body()),
     "reopen": _simple(Kind.REOPENED, _as(e.Reopened)),
-    "follow-ups": _simple(Kind.VISITED, _as(e.Visited)),
+    "follow-ups": _visit,
     "escalate": _escalate,
     "return": _return,
     "assign": _assign,
+    "calls": _call,
+    "calls/report": _simple(Kind.REPORTED, _as(e.Reported)),
     "urge/answer": _answer,
     "joint": _joint,
     "joint/entries": _joint_entry,
@@ -254,11 +337,11 @@ HOLDER: dict[str, Holding] = {
 """What the holder's people do."""
 
 
-def _body(body_type: type[Frozen]) -> Asking:
-    """The request body with the same fields as the input."""
+def _body(body_type: type[Frozen], *but: str) -> Asking:
+    """The request body with the same fields as the input, but for those that stay here."""
 
     def build(given: BaseModel) -> Frozen:
-        return body_type.model_validate(given.model_dump(exclude={"epoch"}, exclude_none=True))
+        return body_type.model_validate(given.model_dump(exclude={"epoch", *but}, exclude_none=True))
 
     return build
 
@@ -274,6 +357,8 @@ ASKED: dict[str, tuple[Ask, Asking]] = {
     "joint/decline": (Ask.JOINT_DECLINE, _body(r.AskReason)),
     "joint/entries": (Ask.JOINT_ENTRY, _body(r.AskNote)),
     "joint/countersign": (Ask.COUNTERSIGN, _body(r.AskCountersign)),
+    "subsidy/judge": (Ask.JUDGE_SUBSIDY, _body(r.AskJudgeSubsidy)),
+    "rule": (Ask.RULE, _body(r.AskRule, "route_place")),
     "joint/lead": (Ask.LEAD_ORDER, _body(r.AskLead)),
     "handoff/accept": (Ask.HANDOFF_ACCEPT, _body(r.AskNothing)),
     "handoff/decline": (Ask.HANDOFF_DECLINE, _body(r.AskReason)),

@@ -105,11 +105,12 @@ def _document(unit: Unit, state: CaseState) -> CaseDocument:
     return case_document(unit.session, row, unit.now)
 
 
-def _act(here: Center, trying: Attempt, caller: Caller, case_id: str, act: str, given: inputs.Input) -> Response:
+def act(here: Center, trying: Attempt, caller: Caller, case_id: str, name: str, given: inputs.Input) -> Response:
+    """Do an act, or ask for it, in a unit of work of its own."""
     with unit_of(here) as unit:
         if replay := trying.begin(unit.session, here.clock, caller):
             return replay
-        done = perform(unit, case_id, act, given, caller.display_name)
+        done = perform(unit, case_id, name, given, caller.display_name)
         if isinstance(done, RequestRow):
             return trying.answer(unit.session, RequestAnswer(request=request_out(done)), 202)
         return trying.answer(unit.session, _document(unit, done), 200)
@@ -127,15 +128,19 @@ class ActRoute:
 
 ACT_ROUTES = (
     ActRoute("accept", Action.accept, inputs.NothingInput, "Accept the case by name (签收)."),
-    ActRoute("grade", Action.grade, inputs.GradeInput, "Judge the risk grade anew (研判)."),
+    ActRoute("grade", Action.grade, inputs.GradeInput, "Study the matter and grade its risk (研判)."),
     ActRoute("correct", Action.correct, inputs.CorrectInput, "Correct a mistake."),
     ActRoute("notes", Action.note, inputs.NoteInput, "Add a note."),
     ActRoute("mediations", Action.mediate, inputs.MediationInput, "Record a mediation session."),
     ActRoute("agree", Action.agree, inputs.AgreeInput, "Record the parties' agreement."),
+    ActRoute("fulfilments", Action.fulfil, inputs.FulfilInput, "Record that a term of the agreement was fulfilled."),
     ActRoute("fail", Action.fail, inputs.ReasonInput, "Record that the mediation failed."),
     ActRoute("withdraw", Action.withdraw, inputs.ReasonInput, "End the case: withdrawn."),
     ActRoute("refer", Action.refer, inputs.ReferInput, "End the case: referred to another authority."),
     ActRoute("close", Action.close, inputs.NothingInput, "Close the case (结案)."),
+    ActRoute("merge", Action.merge, inputs.MergeInput, "End the case as a duplicate of another (并案)."),
+    ActRoute("subsidy", Action.claim_subsidy, inputs.SubsidyInput, "Claim the subsidy of a settled case (以案定补)."),
+    ActRoute("subsidy/judge", Action.judge_subsidy, inputs.JudgeInput, "Approve a claim from below, or turn it down."),
     ActRoute("reopen", Action.reopen, inputs.ReasonInput, "Take an ended case up again."),
     ActRoute("follow-ups", Action.follow_up, inputs.VisitInput, "Record a follow-up visit (回访)."),
     ActRoute("escalate", Action.escalate, inputs.EscalateInput, "Give the case to the center above (上报)."),
@@ -143,6 +148,7 @@ ACT_ROUTES = (
     ActRoute("recall", Action.recall, inputs.ReasonInput, "Get back what was given away: take back, or ask."),
     ActRoute("assign", Action.assign, inputs.AssignInput, "Give the case to a child with 四定 (交办)."),
     ActRoute("extend", Action.extend, inputs.ExtendInput, "Put the deadline off, with both sides' consent (延期)."),
+    ActRoute("calls", Action.call, inputs.CallInput, "Call departments or stations to the case (吹哨)."),
     ActRoute("urge", Action.urge, inputs.UrgeInput, "Send a supervision order (督办)."),
     ActRoute("view", Action.view, inputs.ReasonInput, "Break the glass: read for a while, the reason on the log."),
     ActRoute("joint", Action.joint_invite, inputs.JointInput, "Invite partners to mediate jointly (联合调处)."),
@@ -151,6 +157,7 @@ ACT_ROUTES = (
     ActRoute("joint/entries", Action.joint_entry, inputs.NoteInput, "Write into the joint log."),
     ActRoute("joint/countersign", Action.countersign, inputs.CountersignInput, "Countersign the agreement."),
     ActRoute("joint/lead", Action.lead_order, inputs.ToInput, "Order who leads, as the common ancestor."),
+    ActRoute("rule", Action.rule, inputs.RuleInput, "Rule, as a superior, who deals with a disputed case."),
     ActRoute("handoff", Action.handoff, inputs.ToInput, "Offer custody and lead to a peer (移交)."),
     ActRoute("handoff/accept", Action.handoff_accept, inputs.NothingInput, "Take an offered case over."),
     ActRoute("handoff/decline", Action.handoff_decline, inputs.ReasonInput, "Decline an offered case."),
@@ -166,7 +173,7 @@ def _add(route: ActRoute) -> None:
         trying: Trying,
         caller: Annotated[Caller, Depends(require(route.action))],
     ) -> Response:
-        return _act(here, trying, caller, case_id, route.path, given)
+        return act(here, trying, caller, case_id, route.path, given)
 
     optional = not any(field.is_required() for field in route.given.model_fields.values())
     body = Body(default_factory=route.given) if optional else Body()
@@ -198,4 +205,4 @@ def urge_answer(
 ) -> Response:
     """Answer a supervision order."""
     answer = AnswerInput(epoch=given.epoch, text=given.text, urge_seq=seq)
-    return _act(here, trying, caller, case_id, "urge/answer", answer)
+    return act(here, trying, caller, case_id, "urge/answer", answer)

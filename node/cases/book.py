@@ -5,13 +5,14 @@ so that two people (or a person and a frame) never fold onto the same state.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from node.access import Access
+from node.cases.call_rows import forget, project
 from node.cases.sheet import Sheet, columns_of, read_sheet
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
 from node.rows import insert_rows, table_of, update_rows
@@ -32,11 +33,10 @@ _ENTRY_COLUMNS = ("case_id", "seq", "epoch", "kind", "at", "center", "head", "si
 class Book:
     """The cases that this unit touches."""
 
-    def __init__(self, session: Session, ledger: Ledger, me: str, visit_days: Sequence[int]) -> None:
+    def __init__(self, session: Session, ledger: Ledger, me: str) -> None:
         self._session = session
         self._ledger = ledger
         self._me = me
-        self._visit_days = visit_days
         self._sheets: dict[str, Sheet] = {}
 
     def sheet(self, case_id: str) -> Sheet:
@@ -103,6 +103,7 @@ class Book:
         sheet.state, sheet.dirty = kept, True
         sheet.new_entries = [entry for entry in sheet.new_entries if entry.head.seq <= after_seq]
         self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id, EntryRow.seq > after_seq))
+        forget(self._session, case_id, after_seq)
         return [entry for entry in entries if entry.head.seq > after_seq]
 
     def drop(self, case_id: str) -> None:
@@ -112,6 +113,7 @@ class Book:
         sheet.state, sheet.counted, sheet.held_back, sheet.dirty = None, None, False, True
         sheet.new_entries.clear()
         self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
+        forget(self._session, case_id)
         self._session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
 
     def _count(self, sheet: Sheet) -> None:
@@ -169,6 +171,7 @@ class Book:
         self._write_rows(dirty)
         entries = [entry for sheet in dirty.values() for entry in sheet.new_entries]
         insert_rows(self._session.connection(), _ENTRY, _ENTRY_COLUMNS, map(_entry_values, entries))
+        project(self._session, self._me, entries)
         for sheet in dirty.values():
             sheet.new_entries.clear()
             sheet.dirty = False
@@ -183,7 +186,7 @@ class Book:
                 self._session.execute(delete(CaseRow).where(CaseRow.id == case_id))
                 sheet.stored = None
                 continue
-            row = {"id": case_id, "access": access.value, **columns_of(sheet, self._visit_days)}
+            row = {"id": case_id, "access": access.value, **columns_of(sheet)}
             if sheet.stored is None:
                 new.append(tuple(row[name] for name in _CASE_COLUMNS))
             else:

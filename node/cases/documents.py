@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Literal
 
 from pydantic import BaseModel, JsonValue
 from sqlalchemy import select
@@ -12,8 +13,9 @@ from node.access import Access, access_of
 from node.cases.path import stops_of
 from node.cases.tables import CaseRow, EntryRow, RequestRow
 from node.cases.working_days import arranged, working_days
-from protocol.case import CaseState
-from protocol.entries import EntryHead, Member, Party
+from protocol.case import CaseState, Subsidy, VisitPlan
+from protocol.codes import AgreementForm
+from protocol.entries import EntryHead, Member, Party, Term
 from protocol.payloads import Invitation, RequestState
 from protocol.records import Instant
 from protocol.requests import RequestHead
@@ -85,6 +87,28 @@ class StopOut(BaseModel):
     working_days: int
 
 
+class TermOut(Term):
+    """A term of the agreement, and whether it is fulfilled."""
+
+    fulfilled: bool
+
+
+class AgreementOut(BaseModel):
+    """The present agreement but for its text, which stands in the log."""
+
+    at: Instant
+    due_on: date | None
+    manner: AgreementForm
+    terms: list[TermOut]
+
+
+class VisitOut(BaseModel):
+    """A planned visit: ``open``, ``kept``, or ``missed``, its window having passed."""
+
+    day: date
+    state: Literal["open", "kept", "missed"]
+
+
 class CaseItem(BaseModel):
     """A case as lists show it; what this center may not see is None."""
 
@@ -106,6 +130,8 @@ class CaseItem(BaseModel):
     overdue: bool
     joint: JointOut | None
     supervised: bool
+    returns: int
+    subsidy: Subsidy | None
     registered_at: Instant
     description: str | None = None
     source: str | None = None
@@ -122,6 +148,8 @@ class CaseDocument(CaseItem):
     """A case whole."""
 
     parties: list[Party] | None
+    agreement: AgreementOut | None
+    visits: list[VisitOut] | None
     path: list[StopOut] | None
     log: list[LogEntry] | None
 
@@ -143,9 +171,29 @@ def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument
     return CaseDocument(
         **{name: getattr(item, name) for name in CaseItem.model_fields},
         parties=list(state.parties) if state is not None else None,
+        agreement=_agreement(state) if state is not None else None,
+        visits=_visits(state.visit_plan) if state is not None else None,
         path=_path(log, state, now) if log is not None and state is not None else None,
         log=log,
     )
+
+
+def _agreement(state: CaseState) -> AgreementOut | None:
+    found = state.agreement
+    if found is None or state.agreement_seq is None:
+        return None
+    terms = [
+        TermOut(**term.model_dump(), fulfilled=number in found.fulfilled)
+        for number, term in enumerate(found.terms, start=1)
+    ]
+    return AgreementOut(at=found.at, due_on=found.due_on, manner=found.manner, terms=terms)
+
+
+def _visits(plan: VisitPlan) -> list[VisitOut]:
+    return [
+        VisitOut(day=day, state="kept" if day in plan.kept else "missed" if day in plan.missed else "open")
+        for day in plan.days
+    ]
 
 
 def _path(log: list[LogEntry], state: CaseState, now: datetime) -> list[StopOut]:
@@ -194,6 +242,8 @@ def _item(row: CaseRow, requests: list[RequestOut], now: datetime) -> CaseItem:
         overdue=not row.ended and row.deadline is not None and row.deadline < now,
         joint=_joint(state) if state is not None else None,
         supervised=row.supervised,
+        returns=row.returns,
+        subsidy=Subsidy.model_validate_json(row.subsidy) if row.subsidy is not None else None,
         registered_at=row.registered_at,
         requests=requests,
     )

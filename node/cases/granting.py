@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import ColumnElement, select
 
-from node.cases import log, successors, transfers
+from node.cases import log, successors, transfers, visiting
 from node.cases.sheet import Sheet, newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
@@ -291,10 +291,12 @@ def _visit(unit: Unit, state: CaseState, request: CaseRequest) -> None:
         fulfilled=body.fulfilled,
         satisfied=body.satisfied,
         note=body.note,
+        danger=body.danger,
+        relapsed=body.relapsed,
         by=asker,
         request=request.record,
     )
-    log.write(unit, state.id, Kind.VISITED, visited, request.head.actor)
+    visiting.visit(unit, state, visited, request.head.actor)
 
 
 def _reopen(unit: Unit, state: CaseState, request: CaseRequest) -> None:
@@ -320,6 +322,43 @@ def _lead_order(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     if body.to != unit.me:
         handed = e.Transfer(to=body.to, reason=body.reason, request=request.record)
         transfers.transfer(unit, state.id, Kind.HANDED_OFF, handed, request.head.actor)
+
+
+def _rule(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """A superior rules who deals with a disputed case; custody follows at once."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskRule)
+    _must_be_above(unit, asker)
+    if state.returns < unit.center.policy.returns_before_ruling:
+        raise Refused("not-disputed", returns=state.returns)
+    if body.to != asker and not unit.tree.is_ancestor(asker, body.to):
+        raise Refused("not-an-ancestor")
+    ruled = e.Ruled(to=body.to, department=body.department, reason=body.reason, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.RULED, ruled, request.head.actor)
+    if body.to != unit.me:
+        handed = e.Transfer(to=body.to, reason=body.reason, request=request.record)
+        transfers.transfer(unit, state.id, Kind.HANDED_OFF, handed, request.head.actor)
+
+
+def _absorb(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """A case of the asker was the same matter as this one."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskAbsorb)
+    if not _above(unit, asker):
+        _must_follow(state, asker)
+    absorbed = e.Absorbed(case_id=body.case_id, number=body.number, by=asker, request=request.record)
+    log.write(unit, state.id, Kind.ABSORBED, absorbed, request.head.actor)
+
+
+def _judge_subsidy(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """A center above approves the claim, or turns it down."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, r.AskJudgeSubsidy)
+    _must_be_above(unit, asker)
+    judged = e.SubsidyJudged(
+        claim_seq=body.claim_seq, approved=body.approved, reason=body.reason, by=asker, request=request.record
+    )
+    log.write(unit, state.id, Kind.SUBSIDY_JUDGED, judged, request.head.actor)
 
 
 def _view(unit: Unit, state: CaseState, request: CaseRequest) -> None:
@@ -349,5 +388,8 @@ _GRANTS: dict[Ask, Callable[[Unit, CaseState, CaseRequest], None]] = {
     Ask.VISIT: _visit,
     Ask.REOPEN: _reopen,
     Ask.LEAD_ORDER: _lead_order,
+    Ask.RULE: _rule,
+    Ask.ABSORB: _absorb,
+    Ask.JUDGE_SUBSIDY: _judge_subsidy,
     Ask.VIEW: _view,
 }

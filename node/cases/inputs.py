@@ -1,14 +1,15 @@
 """What people may send to act on a case: one model per act, strict, every limit named in ``protocol.entries``."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from node.i18n import N_
 from protocol import entries as e
-from protocol.codes import Category, CenterCode, Grade, PartyRole, Source, Trigger
-from protocol.records import Number
+from protocol.codes import AgreementForm, Category, CenterCode, Grade, PartyRole, Source, Trigger
+from protocol.records import Number, Token
 
 YEARS = range(1900, 3000)
 """Years that people mean; beyond them calculating with time zones soon leaves the calendar."""
@@ -86,6 +87,10 @@ class RegisterInput(BaseModel):
     occurred_at: Moment | None = None
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class NothingInput(Input):
     """An act that needs no words."""
 
@@ -97,9 +102,12 @@ class ReasonInput(Input):
 
 
 class GradeInput(ReasonInput):
-    """A new risk grade."""
+    """A study (研判): the risk grade, who judged, which triggers they found, which departments are needed."""
 
     grade: Grade
+    judged_by: Annotated[list[e.Name], Field(max_length=e.JUDGES_MAX), BeforeValidator(_as_list)] = []
+    triggers: Annotated[list[Trigger], Field(max_length=len(Trigger))] = []
+    departments: Annotated[list[e.Name], Field(max_length=e.DEPARTMENTS_MAX), BeforeValidator(_as_list)] = []
 
 
 class ChangesInput(BaseModel):
@@ -134,10 +142,6 @@ class RequestTextInput(Input):
     text: e.RequestText
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 class MediationInput(Input):
     """A mediation session."""
 
@@ -146,6 +150,18 @@ class MediationInput(Input):
     mediators: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)]
     summary: e.Text
     outcome: e.ShortText | None = None
+    participants: Annotated[list[e.Name], Field(max_length=e.PARTICIPANTS_MAX), BeforeValidator(_as_list)] = []
+
+
+class TermInput(BaseModel):
+    """One term: what is to be done, how much is to be paid (yuan), until when, by whom."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    text: e.ShortText
+    amount: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
+    due_on: Day | None = None
+    by: e.Name | None = None
 
 
 class AgreeInput(Input):
@@ -153,6 +169,17 @@ class AgreeInput(Input):
 
     agreement: e.Text
     due_on: Day | None = None
+    manner: AgreementForm = AgreementForm.WRITTEN
+    terms: Annotated[list[TermInput], Field(max_length=e.TERMS_MAX)] = []
+
+
+class FulfilInput(Input):
+    """A term of the present agreement that was fulfilled, counted from one."""
+
+    agreement_seq: Number
+    term: Annotated[int, Field(ge=1, le=e.TERMS_MAX)]
+    on: Day
+    note: Annotated[str, Field(max_length=e.TEXT_MAX)] | None = None
 
 
 class ReferInput(ReasonInput):
@@ -169,6 +196,8 @@ class VisitInput(Input):
     fulfilled: bool | None = None
     satisfied: bool | None = None
     note: Annotated[str, Field(max_length=e.REQUEST_TEXT_MAX)] | None = None
+    danger: Annotated[str, Field(max_length=e.SHORT_TEXT_MAX)] | None = None
+    relapsed: bool | None = None
 
 
 class EscalateInput(ReasonInput):
@@ -197,6 +226,37 @@ class ExtendInput(ReasonInput):
     consented: Annotated[list[e.Name], Field(min_length=1, max_length=e.PARTIES_MAX), BeforeValidator(_as_list)]
 
 
+class CallInput(Input):
+    """Which stations are called, by their ids, with what task, until when."""
+
+    stations: Annotated[list[Token], Field(min_length=1, max_length=20), BeforeValidator(_as_list)]
+    task: e.Text
+    report_by: Moment
+
+
+class MediatorsInput(BaseModel):
+    """Mediators of one center who share a subsidy."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    center: CenterCode
+    names: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX)]
+
+
+class SubsidyInput(Input):
+    """The claim of a subsidy: who shares it; our own mediators alone, or those of partners, too."""
+
+    mediators: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)]
+    partners: Annotated[list[MediatorsInput], Field(max_length=e.PARTNERS_MAX)] = []
+
+
+class JudgeInput(Input):
+    """A claim approved, or turned down with a reason; which claim is read from the case."""
+
+    approved: bool
+    reason: Annotated[str, Field(max_length=e.REASON_MAX)] = ""
+
+
 class UrgeInput(RequestTextInput):
     """A supervision order."""
 
@@ -220,6 +280,20 @@ class CountersignInput(Input):
     """Which agreement is countersigned."""
 
     agreement_seq: Number
+
+
+class RuleInput(ReasonInput):
+    """Who deals with a disputed case; with ``route_place`` the ruling is offered next time for that place, too."""
+
+    to: CenterCode
+    department: e.Name | None = None
+    route_place: e.Place | None = None
+
+
+class MergeInput(Input):
+    """The case, by id or number, that ours is a duplicate of."""
+
+    into: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class ToInput(ReasonInput):

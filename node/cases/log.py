@@ -110,10 +110,10 @@ def _send_batch(unit: Unit, case_id: str, batch: list[Record], destination: str,
 
 
 def tell_ancestors(unit: Unit, state: CaseState) -> None:
-    """Tell our ancestors the header of a high-grade, joint, overdue or supervised case, and when it stops being one."""
+    """Tell our ancestors the header of a case that concerns them, and when it stops to."""
     sheet = unit.book.sheet(state.id)
     header = header_of(state)
-    qualifies = header.grade == "high" or header.joint or header.supervised or state.overdue(unit.now)
+    qualifies = _concerns_ancestors(unit, state, header)
     if not qualifies and sheet.header_told is None:
         return
     header = header_of(state, withdrawn=not qualifies)
@@ -147,6 +147,18 @@ def untell_ancestors(unit: Unit, state: CaseState, told: CaseHeader) -> None:
         if ancestor not in state.followers:
             unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
     _remember_told(unit.book.sheet(state.id), None)
+
+
+def _concerns_ancestors(unit: Unit, state: CaseState, header: CaseHeader) -> bool:
+    """Whether the case is a high-grade, joint, supervised, overdue or disputed one, or its subsidy was claimed."""
+    if header.grade == "high" or header.joint or header.supervised or header.subsidy is not None:
+        return True
+    return state.overdue(unit.now) or disputed(unit, state)
+
+
+def disputed(unit: Unit, state: CaseState) -> bool:
+    """Whether the case was returned so often that a superior rules who deals with it."""
+    return not state.ended and state.returns >= unit.center.policy.returns_before_ruling
 
 
 def _remember_told(sheet: Sheet, stamp: str | None) -> None:

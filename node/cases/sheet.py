@@ -1,16 +1,14 @@
 """A case in the hands of a unit of work, and the row that it is stored as."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from node.clock import LOCAL_ZONE
 from protocol.case import CaseState
 from protocol.deadlines import last_rung
 from protocol.entries import Entry
 from protocol.payloads import CaseHeader, Invitation
-from protocol.visits import next_visit
 
 
 @dataclass(slots=True)
@@ -55,7 +53,7 @@ def read_sheet(row: Mapping[str, Any]) -> Sheet:
     )
 
 
-def columns_of(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
+def columns_of(sheet: Sheet) -> dict[str, object]:
     """A sheet as a row; what lists show is repeated in plain columns."""
     state, invitation, newest = sheet.state, sheet.invitation, _newest(sheet)
     named = state if state is not None else invitation
@@ -81,20 +79,22 @@ def columns_of(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
         "registered_at": newest.registered_at,
         "joint": newest.joint,
         "supervised": newest.supervised,
+        "returns": newest.returns,
+        "subsidy": newest.subsidy.model_dump_json() if newest.subsidy is not None else None,
+        "subsidy_at": newest.subsidy.at if newest.subsidy is not None else None,
         "ended": newest.status in {"closed", "withdrawn", "referred", "merged"},
-        **_agenda(sheet, visit_days),
+        **_agenda(sheet),
     }
 
 
-def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
+def _agenda(sheet: Sheet) -> dict[str, object]:
     """What the case asks of its holder, as plain columns; where only a header is known, since when."""
     state = sheet.state
     if state is None:
-        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "last_rung", "visit_on"))
+        nothing = dict.fromkeys(("came_by", "came_from", "answer_by", "handler", "last_rung", "visit_on"))
         return {**nothing, "accepted": False, "open_orders": 0, "since": _newest(sheet).registered_at}
     custody = state.custody
     waiting = [urge for urge in state.urges.values() if not urge.answered]
-    reached = state.agreement.at.astimezone(LOCAL_ZONE).date() if state.agreement is not None else None
     return {
         "accepted": custody.accepted_by is not None,
         "came_by": custody.came_by.value if custody.came_by is not None else None,
@@ -102,8 +102,9 @@ def _agenda(sheet: Sheet, visit_days: Sequence[int]) -> dict[str, object]:
         "since": custody.since or state.registered_at,
         "open_orders": len(waiting),
         "answer_by": min((urge.reply_by for urge in waiting if urge.reply_by is not None), default=None),
+        "handler": _column(state.handler) if state.handler is not None else None,
         "last_rung": last_rung(state),
-        "visit_on": next_visit(state, reached, visit_days),
+        "visit_on": next(iter(state.visit_plan.open), None),
     }
 
 
@@ -143,6 +144,8 @@ def header_of(state: CaseState, *, withdrawn: bool = False) -> CaseHeader:
         deadline=state.deadline,
         joint=state.joint,
         supervised=state.supervised,
+        returns=state.returns,
+        subsidy=state.subsidy,
         registered_at=state.registered_at,
         withdrawn=withdrawn,
     )

@@ -48,6 +48,10 @@ class CaseRow(Base):
     registered_at: Mapped[datetime]
     joint: Mapped[bool]
     supervised: Mapped[bool]
+    returns: Mapped[int]
+    subsidy: Mapped[str | None] = mapped_column(Text)
+    subsidy_at: Mapped[datetime | None] = mapped_column(index=True)
+    """The subsidy that was claimed, and when; no party stands in it."""
     ended: Mapped[bool]
     accepted: Mapped[bool]
     """Whether a person has accepted it in this term (签收); so far as this center reads the log."""
@@ -58,6 +62,8 @@ class CaseRow(Base):
     open_orders: Mapped[int]
     answer_by: Mapped[datetime | None]
     """Supervision orders that wait for an answer, and the first instant by which one is due."""
+    handler: Mapped[str | None]
+    """Who deals with it at its holder."""
     last_rung: Mapped[str | None]
     """The step of the ladder at which the last order by rule of this term was written."""
     visit_on: Mapped[date | None]
@@ -153,6 +159,53 @@ class LostEntryRow(Base):
     kind: Mapped[str]
     record: Mapped[str] = mapped_column(Text)
     lost_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RouteRow(Base):
+    """A routing rule; one that a ruling made counts once the holder has granted ``request_id``."""
+
+    __tablename__ = "routes"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    category: Mapped[str] = mapped_column(index=True)
+    place: Mapped[str]
+    to: Mapped[str]
+    department: Mapped[str | None]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    request_id: Mapped[str | None]
+
+
+class StationRow(Base):
+    """A department, station, mediation room or mediator of this center (七站一中心), there every day or by rota."""
+
+    __tablename__ = "stations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str] = mapped_column(unique=True)
+    contact: Mapped[str | None]
+    weekdays: Mapped[str]
+    """Days on which it is there, as digits: 1 is Monday."""
+    username: Mapped[str | None]
+    """The account that reports for it."""
+    active: Mapped[bool]
+
+
+class CallRow(Base):
+    """A call of one of our stations, as the log tells it: a projection, written with the entries."""
+
+    __tablename__ = "calls"
+    __table_args__ = (Index("ix_calls_station", "station_id", "reported_at"),)
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    station_id: Mapped[str]
+    task: Mapped[str] = mapped_column(Text)
+    called_at: Mapped[datetime]
+    report_by: Mapped[datetime]
+    reported_at: Mapped[datetime | None]
 
 
 class OrderNumberRow(Base):

@@ -22,6 +22,7 @@ FORMAT: Final = "liandong-audit-1"
 
 def run_verify(directory: Path, file: Path | None) -> None:
     """Check the chain; exit code 1 where a row does not fit."""
+    by_number: dict[int, str] = {}
     with opened(directory) as (_, center), center.database.read() as session:
         if file is None:
             found, code = trail.verify(session), center.code

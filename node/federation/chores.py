@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from node.audit import heads
-from node.cases import arrivals, log, recovery, reseed, supervision
+from node.cases import arrivals, log, recovery, reseed, supervision, visiting
 from node.cases.tables import CaseRow
 from node.federation import healing, inbox, kept_backups
 from node.federation.retention import purge_old
@@ -31,6 +31,7 @@ def run(center: "Center") -> None:
     healing.finish(center)
     tell_overdue(center)
     supervision.order_by_rule(center)
+    visiting.note_missed(center)
     purge_views(center)
     kept_backups.tidy(center)
     heads.tend(center)

@@ -26,7 +26,8 @@ from node.invalid import Invalid
 from node.problems import Problem
 from node.unit import Unit, unit_of
 from node.web import party_rows
-from node.web.case_actions import BY_ACT, CaseAction
+from node.web.case_action import CaseAction
+from node.web.case_actions import BY_ACT
 from node.web.case_choices import choices_of, first_values, limits_of
 from node.web.case_log import log_lines
 from node.web.case_view import CaseView, read_case

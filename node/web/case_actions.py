@@ -4,46 +4,19 @@ Each form sends what the same call of the API takes, and the same act does it. W
 is judged in ``node.web.case_offers``.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from node.accounts.roles import Action
 from node.cases import inputs
 from node.cases.acts import AnswerInput
 from node.i18n import N_
+from node.web.case_action import NAMES, REASON, TEXT, CaseAction
 from node.web.forms import Field
+from node.web.settling_actions import DECIDING, SETTLING
 from protocol import entries as e
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CaseAction:
-    """One action.
-
-    Attributes:
-        action: what the person's roles must allow.
-        act: its path, on pages and in the API, and its name among ``node.cases.acts``.
-        model: what the act takes.
-        label: the button.
-        icon: the button's icon.
-        fields: the form.
-        note: what happens, shown before sending; for what moves custody or can't be undone.
-        grave: whether the button is red.
-    """
-
-    action: Action
-    act: str
-    model: type[inputs.Input]
-    label: str
-    icon: str
-    fields: tuple[Field, ...] = ()
-    note: str = ""
-    grave: bool = False
-
-
-_TEXT = Field(name="text", label=N_("Text"), kind="long", required=True, limit=e.TEXT_MAX)
 _ORDER = Field(name="text", label=N_("Order"), kind="long", required=True, limit=e.REQUEST_TEXT_MAX)
 _ANSWER = Field(name="text", label=N_("Answer"), kind="long", required=True, limit=e.REQUEST_TEXT_MAX)
-_REASON = Field(name="reason", label=N_("Reason"), kind="long", required=True, limit=e.REASON_MAX)
 _MEMBERS = Field(
     name="members",
     label=N_("Our members"),
@@ -68,7 +41,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Decline the mediation"),
         icon="circle-x",
-        fields=(_REASON,),
+        fields=(REASON,),
     ),
     CaseAction(
         action=Action.handoff_accept,
@@ -84,46 +57,9 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Decline the case"),
         icon="circle-x",
-        fields=(_REASON,),
+        fields=(REASON,),
     ),
-    CaseAction(
-        action=Action.mediate,
-        act="mediations",
-        model=inputs.MediationInput,
-        label=N_("Record a session"),
-        icon="messages",
-        fields=(
-            Field(name="held_at", label=N_("Held at"), kind="instant", required=True),
-            Field(name="place", label=N_("Place"), required=True, limit=e.PLACE_MAX),
-            Field(
-                name="mediators",
-                label=N_("Mediators"),
-                kind="names",
-                required=True,
-                hint=N_("Several names with commas between."),
-            ),
-            Field(name="summary", label=N_("What was said"), kind="long", required=True, limit=e.TEXT_MAX),
-            Field(name="outcome", label=N_("Result"), limit=e.SHORT_TEXT_MAX),
-        ),
-    ),
-    CaseAction(
-        action=Action.agree,
-        act="agree",
-        model=inputs.AgreeInput,
-        label=N_("Agreement reached"),
-        icon="file-check",
-        fields=(
-            Field(
-                name="agreement",
-                label=N_("Agreement"),
-                kind="long",
-                required=True,
-                limit=e.TEXT_MAX,
-                hint=N_("Facts and responsibility, terms, way and time of fulfilment."),
-            ),
-            Field(name="due_on", label=N_("To be fulfilled by"), kind="day"),
-        ),
-    ),
+    *SETTLING,
     CaseAction(
         action=Action.countersign,
         act="joint/countersign",
@@ -140,7 +76,7 @@ ACTIONS: Final = (
         label=N_("Escalate"),
         icon="arrow-up",
         fields=(
-            _REASON,
+            REASON,
             Field(name="triggers", label=N_("Why it may go up"), kind="choices", words="triggers"),
         ),
         note=N_("The superior becomes the holder on delivery. This center keeps a copy and gets every new entry."),
@@ -168,7 +104,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Return"),
         icon="corner-down-left",
-        fields=(_REASON,),
+        fields=(REASON,),
         note=N_("The case goes back to the center that gave it, with your reason."),
     ),
     CaseAction(
@@ -188,7 +124,7 @@ ACTIONS: Final = (
         model=inputs.NoteInput,
         label=N_("Joint entry"),
         icon="notes",
-        fields=(_TEXT,),
+        fields=(TEXT,),
     ),
     CaseAction(
         action=Action.note,
@@ -196,7 +132,7 @@ ACTIONS: Final = (
         model=inputs.NoteInput,
         label=N_("Note"),
         icon="note",
-        fields=(_TEXT,),
+        fields=(TEXT,),
     ),
     CaseAction(
         action=Action.follow_up,
@@ -215,6 +151,8 @@ ACTIONS: Final = (
             ),
             Field(name="fulfilled", label=N_("Agreement fulfilled"), kind="truth"),
             Field(name="satisfied", label=N_("Parties satisfied"), kind="truth"),
+            Field(name="danger", label=N_("Hidden danger"), limit=e.SHORT_TEXT_MAX),
+            Field(name="relapsed", label=N_("Broke out again"), kind="truth"),
             Field(name="note", label=N_("Remark"), kind="long", limit=e.REQUEST_TEXT_MAX),
         ),
     ),
@@ -232,7 +170,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Recall"),
         icon="arrow-back-up",
-        fields=(_REASON,),
+        fields=(REASON,),
         note=N_("Granted by the other center's system as long as nobody there has accepted the case."),
     ),
     CaseAction(
@@ -251,7 +189,7 @@ ACTIONS: Final = (
                 required=True,
                 hint=N_("Of either side at least one; names with commas between."),
             ),
-            _REASON,
+            REASON,
         ),
     ),
     CaseAction(
@@ -268,7 +206,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("View the content"),
         icon="eye",
-        fields=(_REASON,),
+        fields=(REASON,),
         note=N_("The view and its reason stand in the log, and the holder sees them."),
     ),
     CaseAction(
@@ -279,7 +217,7 @@ ACTIONS: Final = (
         icon="users-group",
         fields=(
             Field(name="partners", label=N_("Partners"), kind="centers", required=True),
-            _REASON,
+            REASON,
             _MEMBERS,
         ),
         note=N_("Those invited see title, place and reason; everything else only once they have accepted."),
@@ -290,7 +228,7 @@ ACTIONS: Final = (
         model=inputs.ToInput,
         label=N_("Hand off"),
         icon="arrows-exchange",
-        fields=(Field(name="to", label=N_("To"), kind="center", required=True), _REASON),
+        fields=(Field(name="to", label=N_("To"), kind="center", required=True), REASON),
         note=N_("Custody moves when the other center accepts."),
     ),
     CaseAction(
@@ -299,7 +237,7 @@ ACTIONS: Final = (
         model=inputs.ToInput,
         label=N_("Decide who leads"),
         icon="flag",
-        fields=(Field(name="to", label=N_("To"), kind="center", required=True), _REASON),
+        fields=(Field(name="to", label=N_("To"), kind="center", required=True), REASON),
     ),
     CaseAction(
         action=Action.grade,
@@ -307,7 +245,13 @@ ACTIONS: Final = (
         model=inputs.GradeInput,
         label=N_("Grade"),
         icon="flag",
-        fields=(Field(name="grade", label=N_("Risk"), kind="choice", required=True, words="grade"), _REASON),
+        fields=(
+            Field(name="grade", label=N_("Risk"), kind="choice", required=True, words="grade"),
+            Field(name="triggers", label=N_("Triggers"), kind="choices", words="triggers"),
+            Field(name="departments", label=N_("Departments needed"), kind="names", hint=NAMES),
+            Field(name="judged_by", label=N_("Judged by"), kind="names", hint=NAMES),
+            REASON,
+        ),
     ),
     CaseAction(
         action=Action.correct,
@@ -320,9 +264,10 @@ ACTIONS: Final = (
             Field(name="category", label=N_("Type"), kind="choice", words="category"),
             Field(name="place", label=N_("Where"), limit=e.PLACE_MAX),
             Field(name="description", label=N_("What happened"), kind="long", limit=e.TEXT_MAX),
-            _REASON,
+            REASON,
         ),
     ),
+    *DECIDING,
     CaseAction(
         action=Action.refer,
         act="refer",
@@ -331,7 +276,7 @@ ACTIONS: Final = (
         icon="external-link",
         fields=(
             Field(name="to", label=N_("Court, arbitration or authority"), required=True, limit=e.SHORT_TEXT_MAX),
-            _REASON,
+            REASON,
         ),
         note=N_("This ends the case here."),
         grave=True,
@@ -342,7 +287,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Mediation failed"),
         icon="circle-x",
-        fields=(_REASON,),
+        fields=(REASON,),
         grave=True,
     ),
     CaseAction(
@@ -351,7 +296,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Application withdrawn"),
         icon="arrow-back-up",
-        fields=(_REASON,),
+        fields=(REASON,),
         note=N_("This ends the case here."),
         grave=True,
     ),
@@ -361,7 +306,7 @@ ACTIONS: Final = (
         model=inputs.ReasonInput,
         label=N_("Reopen"),
         icon="refresh",
-        fields=(_REASON,),
+        fields=(REASON,),
     ),
 )
 

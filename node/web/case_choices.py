@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Final
 
 from node.accounts.roles import Action
+from node.cases.stations import callable_stations, on_duty
 from node.cases.working_days import add_working_days
 from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.i18n import N_, Language, translate
 from node.web import party_rows
-from node.web.case_actions import CaseAction
-from node.web.case_offers import open_urges
+from node.web.case_action import CaseAction
+from node.web.case_offers import open_calls, open_terms, open_urges
 from node.web.case_view import CaseView
 from node.web.forms import Values
 from node.web.times import date_words
@@ -48,6 +49,12 @@ def choices_of(action: CaseAction, center: Center, case: CaseView, language: Lan
         elif field.name == "urge_seq" and case.state is not None:
             entry = N_("entry {n}")
             found["urge_seq"] = [(str(n), translate(language, entry, n=n)) for n in open_urges(case.state)]
+        elif field.name == "term" and case.state is not None:
+            found["term"] = [(str(number), text) for number, text in open_terms(case.state)]
+        elif field.name == "call_seq" and case.state is not None:
+            found["call_seq"] = [(str(seq), name) for seq, name in open_calls(case.state, center.code)]
+        elif field.name == "stations":
+            found["stations"] = _stations(center)
         elif field.name == "triggers":
             claimable = center.policy.triggers - CHECKED
             found[field.name] = [(code, text) for code, text in words(language, field.words) if code in claimable]
@@ -76,6 +83,14 @@ def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str
             return [code for code in near if code != center.code]
 
 
+def _stations(center: Center) -> list[tuple[str, str]]:
+    """Who can be called, those who are there today first."""
+    now = center.clock.now()
+    with center.database.read() as session:
+        rows = callable_stations(session)
+        return [(row.id, row.name) for row in sorted(rows, key=lambda row: not on_duty(row, now))]
+
+
 def _named(center: Center, codes: Iterable[str]) -> list[tuple[str, str]]:
     """Codes with names, and the parent's name where it is not our own neighbourhood."""
     tree = center.directory.tree
@@ -98,6 +113,8 @@ def first_values(action: CaseAction, case: CaseView, now: datetime) -> Values:
             values["held_at"] = now.strftime("%Y-%m-%dT%H:%M")
         elif field.name == "urge_seq" and state is not None:
             values["urge_seq"] = str(next(iter(open_urges(state)), ""))
+        elif field.name == "on":
+            values["on"] = now.date().isoformat()
         elif field.name == "agreement_seq" and state is not None:
             values["agreement_seq"] = str(state.agreement_seq or "")
         elif action.action in (Action.correct, Action.grade) and hasattr(document, field.name):

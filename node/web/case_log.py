@@ -28,14 +28,19 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.NOTED: ("note", ""),
     Kind.MEDIATED: ("messages", ""),
     Kind.AGREED: ("file-check", "good"),
+    Kind.FULFILLED: ("check", "good"),
     Kind.COUNTERSIGNED: ("signature", "good"),
     Kind.FAILED: ("circle-x", "bad"),
     Kind.WITHDRAWN: ("arrow-back-up", "bad"),
     Kind.REFERRED: ("external-link", ""),
     Kind.CLOSED: ("archive", "good"),
+    Kind.ABSORBED: ("copy", ""),
     Kind.REOPENED: ("refresh", ""),
     Kind.MERGED: ("copy", ""),
     Kind.VISITED: ("phone-check", "good"),
+    Kind.SUBSIDY_CLAIMED: ("file-text", ""),
+    Kind.SUBSIDY_JUDGED: ("check", ""),
+    Kind.VISIT_MISSED: ("clock-exclamation", "warned"),
     Kind.ESCALATED: ("arrow-up", "move"),
     Kind.ASSIGNED: ("arrow-down", "move"),
     Kind.RETURNED: ("corner-down-left", "move"),
@@ -44,6 +49,8 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.BOUNCED: ("alert-triangle", "warned"),
     Kind.RECALLED: ("arrow-back-up", "move"),
     Kind.EXTENDED: ("calendar-plus", ""),
+    Kind.CALLED: ("bell", "move"),
+    Kind.REPORTED: ("check", "good"),
     Kind.URGED: ("bell-ringing", "warned"),
     Kind.ANSWERED: ("check", ""),
     Kind.INVITED: ("users-group", ""),
@@ -52,6 +59,7 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.DECLINED: ("circle-x", "bad"),
     Kind.JOINT_NOTED: ("notes", ""),
     Kind.LEAD_ORDERED: ("flag", "warned"),
+    Kind.RULED: ("flag", "warned"),
     Kind.VIEWED: ("eye", "warned"),
     Kind.RENUMBERED: ("hash", ""),
     Kind.REHOMED: ("building-community", "move"),
@@ -63,17 +71,33 @@ _LABELS: Final[Mapping[str, str]] = {
     "partners": N_("Partners"),
     "grade": N_("Risk"),
     "triggers": N_("Triggers"),
+    "station": N_("Called"),
+    "report_by": N_("Report by"),
+    "call_seq": N_("On entry"),
     "number": N_("Number"),
     "rung": N_("Step"),
     "consented": N_("Agreed by"),
+    "judged_by": N_("Judged by"),
+    "departments": N_("Departments needed"),
     "held_at": N_("Held at"),
     "place": N_("Place"),
     "mediators": N_("Mediators"),
+    "participants": N_("Present"),
     "members": N_("Members"),
     "method": N_("How"),
     "fulfilled": N_("Agreement fulfilled"),
     "satisfied": N_("Parties satisfied"),
+    "yuan": N_("Yuan"),
+    "shares": N_("Shares"),
+    "approved": N_("Approved"),
+    "relapsed": N_("Broke out again"),
+    "danger": N_("Hidden danger"),
     "outcome": N_("Result"),
+    "manner": N_("Form"),
+    "terms": N_("Terms"),
+    "term": N_("Term"),
+    "on": N_("Fulfilled on"),
+    "visit_on": N_("Planned visit"),
     "lead": N_("Leading official"),
     "department": N_("Responsible department"),
     "handler": N_("Handler"),
@@ -97,11 +121,12 @@ _LABELS: Final[Mapping[str, str]] = {
 }
 """What stands with its label, in this order; the texts below stand for themselves."""
 
-_TEXTS: Final = ("summary", "agreement", "text", "instructions", "note", "reason")
+_TEXTS: Final = ("summary", "task", "agreement", "text", "instructions", "note", "reason")
 
 _PARTY_ROLES: Final = frozenset(PartyRole)
 _CENTERS: Final = frozenset({"to", "partners", "former", "successor"})
-_INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "until"})
+_DAYS: Final = frozenset({"due_on", "on", "visit_on"})
+_INSTANTS: Final = frozenset({"held_at", "deadline", "reply_by", "report_by", "until"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +192,33 @@ class LogWriter:
     def _shown(self, kind: str, name: str, value: object) -> str:
         if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
             return self._many(value, self._name_of)
-        if name in ("grade", "triggers", "category", "source", "rung"):
+        if name in ("grade", "triggers", "category", "source", "rung", "manner"):
             return self._many(value, lambda code: word(self._language, name, code))
         if isinstance(value, bool):
             return translate(self._language, N_("yes") if value else N_("no"))
         if name in _INSTANTS:
             return times.when(_instant(value), self._now, self._language)
-        if name == "due_on":
-            today = self._now.astimezone(LOCAL_ZONE).date()
-            return times.date_words(date.fromisoformat(str(value)), today, self._language)
+        if name in _DAYS:
+            return self._many(value, self._day)
+        if name == "shares" and isinstance(value, Sequence):
+            shares = (f"{one['mediator']} {one['yuan']}" for one in value if isinstance(one, Mapping))
+            return joined(self._language, shares)
+        if name == "terms" and isinstance(value, Sequence):
+            return joined(self._language, (self._term(item) for item in value if isinstance(item, Mapping)))
         return self._many(value, str)
+
+    def _day(self, value: str) -> str:
+        today = self._now.astimezone(LOCAL_ZONE).date()
+        return times.date_words(date.fromisoformat(value), today, self._language)
+
+    def _term(self, item: Mapping[str, object]) -> str:
+        """A term in one line: what, how much, until when."""
+        parts = [str(item["text"])]
+        if item.get("amount") is not None:
+            parts.append(translate(self._language, N_("{amount} yuan"), amount=item["amount"]))
+        if item.get("due_on"):
+            parts.append(self._day(str(item["due_on"])))
+        return " · ".join(parts)
 
     def _many(self, value: object, shown: Callable[[str], str]) -> str:
         if isinstance(value, Sequence) and not isinstance(value, str):

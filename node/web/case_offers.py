@@ -10,7 +10,9 @@ from typing import Final
 
 from node.accounts.roles import Action, Role, allowed
 from node.i18n import N_
-from node.web.case_actions import ACTIONS, CaseAction
+from node.web.case_action import CaseAction
+from node.web.case_actions import ACTIONS
+from protocol import subsidies
 from protocol.case import CaseState, PartnerStatus
 from protocol.codes import ENDED, Status
 from protocol.entries import Kind
@@ -38,6 +40,11 @@ _HOLDERS: Final[dict[Action, Kind]] = {
     Action.joint_entry: Kind.JOINT_NOTED,
     Action.answer: Kind.ANSWERED,
     Action.extend: Kind.EXTENDED,
+    Action.merge: Kind.MERGED,
+    Action.claim_subsidy: Kind.SUBSIDY_CLAIMED,
+    Action.fulfil: Kind.FULFILLED,
+    Action.call: Kind.CALLED,
+    Action.report: Kind.REPORTED,
 }
 """What the holder itself writes, and the entry that it becomes."""
 
@@ -53,7 +60,11 @@ class Situation:
         state: the whole case, where this center may read it.
         invited: what this center is invited to, and has not answered.
         above: whether this center stands above the holder.
+        disputed: whether it was returned so often that a superior rules.
+        subsidised: whether a subsidy may be claimed for it: the rules pay one, and nobody has claimed it.
+        claimed: whether a claim waits to be judged.
         has_parent: whether there is a center above this one.
+        has_stations: whether there is anybody here who can be called.
         has_children: whether there are centers below this one.
     """
 
@@ -63,8 +74,12 @@ class Situation:
     state: CaseState | None
     invited: InvitationKind | None
     above: bool
+    disputed: bool
+    subsidised: bool
+    claimed: bool
     has_parent: bool
     has_children: bool
+    has_stations: bool = False
 
 
 def offered(situation: Situation, roles: frozenset[Role]) -> list[CaseAction]:
@@ -113,10 +128,14 @@ def _as_holder(situation: Situation, state: CaseState) -> Iterator[Action]:
         Action.accept: custody.accepted_by is None,
         Action.escalate: situation.has_parent,
         Action.assign: situation.has_children,
-        Action.return_: bool(custody.stack),
+        Action.return_: bool(custody.stack) and not situation.disputed,
         Action.joint_entry: state.joint,
         Action.answer: bool(open_urges(state)),
         Action.extend: state.deadline is not None,
+        Action.claim_subsidy: not subsidies.missing(state) and situation.subsidised,
+        Action.fulfil: bool(open_terms(state)),
+        Action.call: situation.has_stations,
+        Action.report: bool(open_calls(state, situation.me)),
         Action.close: not state.missing_countersignatures(),
     }
     for action, kind in _HOLDERS.items():
@@ -136,6 +155,10 @@ def _as_other(situation: Situation) -> Iterator[Action]:
     if situation.above:
         yield from (Action.view, Action.note) if state is None else (Action.note,)
         yield from (Action.reopen,) if ended else (Action.urge,)
+        if situation.disputed:
+            yield Action.rule
+        if situation.claimed:
+            yield Action.judge_subsidy
     if state is None:
         return
     if situation.above and state.joint and not ended:
@@ -165,6 +188,19 @@ def _as_follower(me: str, state: CaseState) -> Iterator[Action]:
 def open_urges(state: CaseState) -> list[int]:
     """The orders that wait for an answer, by their number in the log."""
     return [seq for seq, urge in state.urges.items() if not urge.answered]
+
+
+def open_terms(state: CaseState) -> list[tuple[int, str]]:
+    """The terms of the present agreement that are not fulfilled yet, by their numbers."""
+    if state.agreement is None or state.agreement_seq is None:
+        return []
+    terms = enumerate(state.agreement.terms, start=1)
+    return [(number, term.text) for number, term in terms if number not in state.agreement.fulfilled]
+
+
+def open_calls(state: CaseState, me: str) -> list[tuple[int, str]]:
+    """Our calls that wait for a report, by their numbers in the log, with who was called."""
+    return [(seq, call.station) for seq, call in state.calls.items() if call.center == me and call.reported_at is None]
 
 
 def why_not_closed(situation: Situation, roles: frozenset[Role]) -> str:

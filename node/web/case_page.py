@@ -79,7 +79,7 @@ def _page(
         delivery=delivery,
         why=why_not_closed(situation, caller.roles),
         orders=open_urges(case.state) if case.state is not None else [],
-        visits=planned_visits(center, case),
+        visits=planned_visits(case),
         actions=actions,
         leading=leading(situation, actions),
         shown_actions=SHOWN_ACTIONS,

@@ -7,21 +7,21 @@ from sqlalchemy.orm import Session
 
 from node.access import Access, visible_row
 from node.cases.documents import CaseDocument, case_document
+from node.cases.stations import callable_stations
 from node.center import Center
-from node.clock import LOCAL_ZONE
 from node.web.case_offers import Situation
-from protocol.case import CaseState, PartnerStatus
-from protocol.codes import Status
+from protocol.case import CaseState, PartnerStatus, SubsidyState
+from protocol.codes import Grade, Status
 from protocol.payloads import InvitationKind
-from protocol.visits import ASKED_AFTER, planned
 
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """A case as the API shows it, and its state where this center may read it."""
+    """A case as the API shows it, its state where this center may read it, and whether anybody here can be called."""
 
     document: CaseDocument
     state: CaseState | None
+    has_stations: bool = False
 
 
 def read_case(session: Session, case_id: str, now: datetime) -> CaseView:
@@ -34,15 +34,16 @@ def read_case(session: Session, case_id: str, now: datetime) -> CaseView:
     state = None
     if access is Access.FULL and row.state is not None:
         state = CaseState.model_validate_json(row.state)
-    return CaseView(case_document(session, row, now), state)
+    return CaseView(case_document(session, row, now), state, bool(callable_stations(session)))
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedVisit:
-    """A day on which the agreement is asked after, and whether a visit stands for it."""
+    """A day on which the parties are visited, whether a visit stands for it, and whether its window has passed."""
 
     day: date
     made: bool
+    missed: bool
 
 
 def agreement_of(case: CaseView) -> str:
@@ -54,15 +55,12 @@ def agreement_of(case: CaseView) -> str:
     return str((entry.data or {}).get("agreement", "")) if entry is not None else ""
 
 
-def planned_visits(center: Center, case: CaseView) -> list[PlannedVisit]:
-    """The planned visits of the present agreement."""
-    state = case.state
-    if state is None or state.agreement is None or state.status not in ASKED_AFTER:
+def planned_visits(case: CaseView) -> list[PlannedVisit]:
+    """The planned visits after the present agreement or failure."""
+    if case.state is None:
         return []
-    reached = state.agreement.at.astimezone(LOCAL_ZONE).date()
-    made = state.visits - state.agreement.visits_before
-    days = planned(reached, state.agreement.due_on, center.policy.visit_days)
-    return [PlannedVisit(day, number < made) for number, day in enumerate(days)]
+    plan = case.state.visit_plan
+    return [PlannedVisit(day, day in plan.kept, day in plan.missed) for day in plan.days]
 
 
 def situation_of(center: Center, case: CaseView) -> Situation:
@@ -76,9 +74,20 @@ def situation_of(center: Center, case: CaseView) -> Situation:
         state=case.state,
         invited=_invited(center.code, case),
         above=document.holder is not None and tree.is_ancestor(center.code, document.holder),
+        subsidised=_subsidised(center, document),
+        claimed=document.subsidy is not None and document.subsidy.state is SubsidyState.CLAIMED,
+        disputed=document.returns >= center.policy.returns_before_ruling,
         has_parent=center.parent is not None,
         has_children=bool(tree.children(center.code)),
+        has_stations=case.has_stations,
     )
+
+
+def _subsidised(center: Center, document: CaseDocument) -> bool:
+    """Whether a subsidy may be claimed: the rules pay one, and no claim waits or was approved."""
+    if not center.policy.subsidy(Grade(document.grade)):
+        return False
+    return document.subsidy is None or document.subsidy.state is SubsidyState.REJECTED
 
 
 def _invited(me: str, case: CaseView) -> InvitationKind | None:

@@ -29,6 +29,7 @@ FieldKind = Literal[
     "choices",
     "names",
     "members",
+    "terms",
     "center",
     "centers",
     "hidden",
@@ -45,6 +46,11 @@ Finder = Callable[[str], str]
 
 _ENUMERATION: Final = re.compile(r"[、,，;；\n]+")
 """What people put between names."""
+
+_TERM_PARTS: Final = re.compile(r"[;；]+")
+_AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:元|yuan)")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
+"""The parts of a term: 赔偿误工费；800元；2026-05-01；李四."""
 
 _ROLE: Final = re.compile(r"^(.*?)[（(](.*?)[)）]$")
 """A member with its role: 王某某（所长）."""
@@ -117,6 +123,8 @@ def _value(field: Field, data: FormData) -> object:
             return [part.strip() for part in _ENUMERATION.split(text) if part.strip()]
         case "members":
             return [_member(part.strip()) for part in _ENUMERATION.split(text) if part.strip()]
+        case "terms":
+            return [_term(line) for line in text.splitlines() if line.strip()]
         case "truth":
             return {"yes": True, "no": False}.get(text)
         case "instant":
@@ -128,6 +136,18 @@ def _value(field: Field, data: FormData) -> object:
 def _member(text: str) -> dict[str, str]:
     found = _ROLE.match(text)
     return {"name": found[1].strip(), "role": found[2].strip()} if found else {"name": text}
+
+
+def _term(line: str) -> dict[str, str]:
+    """A term of an agreement as people write it in a line: what; how much; until when; by whom."""
+    text, *more = [part.strip() for part in _TERM_PARTS.split(line) if part.strip()] or [line]
+    found = {"text": text}
+    for part in more:
+        if amount := _AMOUNT.fullmatch(part):
+            found["amount"] = amount[1]
+        else:
+            found["due_on" if _DAY.fullmatch(part) else "by"] = part
+    return found
 
 
 def local_instant(text: str) -> str:

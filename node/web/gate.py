@@ -6,7 +6,7 @@ from typing import Final
 from node.accounts.roles import Action
 from node.center import Center
 from node.i18n import N_, Language, translate, translate_plural
-from node.web.case_actions import CaseAction
+from node.web.case_action import CaseAction
 from node.web.case_view import CaseView
 from node.words import word
 from protocol.case import CaseState

@@ -18,7 +18,7 @@ from node.cases.queues import Queue, by_holder
 from node.center import Center
 from node.errors_http import language_of
 from node.i18n import Language
-from node.web.case_actions import CaseAction
+from node.web.case_action import CaseAction
 from node.web.case_lines import QUERY_MAX, SORTS, Wanted, read_page
 from node.web.case_list import here_of, queue_of
 from node.web.case_log import LogLine, log_lines

@@ -30,6 +30,7 @@ from node.web import (
     policy_page,
     register_page,
     session,
+    stations_page,
     today,
     users_page,
 )
@@ -60,6 +61,7 @@ _PARTS: Final = (
     audit_page.router,
     backups_page.router,
     policy_page.router,
+    stations_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""
 

@@ -51,6 +51,24 @@ FIELDS: Final = (
         hint=N_("Several numbers with commas between, such as 7, 30."),
     ),
     Field(
+        name="returns_before_ruling",
+        label=N_("Returns after which a superior rules"),
+        kind="number",
+        required=True,
+    ),
+    Field(name="visit_window", label=N_("Days around a planned visit"), kind="number", required=True),
+    Field(
+        name="subsidy_low",
+        label=N_("Subsidy of a settled case, low risk (yuan)"),
+        kind="number",
+        required=True,
+        hint=N_("0: none."),
+    ),
+    Field(
+        name="subsidy_medium", label=N_("Subsidy of a settled case, medium risk (yuan)"), kind="number", required=True
+    ),
+    Field(name="subsidy_high", label=N_("Subsidy of a settled case, high risk (yuan)"), kind="number", required=True),
+    Field(
         name="days_low",
         label=N_("Working days of a term, low risk"),
         kind="number",
@@ -109,6 +127,11 @@ def values_of(policy: Policy) -> Values:
         "view_hours": str(policy.view_hours),
         "near_days": str(policy.near_days),
         "visit_days": ", ".join(map(str, policy.visit_days)),
+        "returns_before_ruling": str(policy.returns_before_ruling),
+        "visit_window": str(policy.visit_window),
+        "subsidy_low": str(policy.subsidy_low),
+        "subsidy_medium": str(policy.subsidy_medium),
+        "subsidy_high": str(policy.subsidy_high),
         "days_low": str(policy.days_low),
         "days_medium": str(policy.days_medium),
         "days_high": str(policy.days_high),

@@ -3,6 +3,7 @@
 Kinds are past tense: an entry says what happened. Bodies are frozen, fields are only ever added.
 """
 
+from protocol.entries.calls import Called, Reported
 from protocol.entries.entry import (
     BODIES,
     CONTEXT,
@@ -17,19 +18,35 @@ from protocol.entries.entry import (
 )
 from protocol.entries.joint import Declined, DeclinedWhat, Invited, Joined, JointNoted, Offered
 from protocol.entries.kinds import Kind
-from protocol.entries.matter import Changes, Corrected, Graded, Merged, Noted, Registered, Renumbered
-from protocol.entries.mediation import Agreed, Countersigned, Mediated, Referred, Reopened, Visited
+from protocol.entries.matter import Absorbed, Changes, Corrected, Graded, Merged, Noted, Registered, Renumbered
+from protocol.entries.mediation import (
+    Agreed,
+    Countersigned,
+    Failed,
+    Fulfilled,
+    Mediated,
+    Referred,
+    Reopened,
+    Term,
+    Visited,
+    VisitMissed,
+)
 from protocol.entries.parts import (
+    DEPARTMENTS_MAX,
+    JUDGES_MAX,
     MEDIATORS_MAX,
     MEMBERS_MAX,
     NAME_MAX,
+    PARTICIPANTS_MAX,
     PARTIES_MAX,
     PARTNERS_MAX,
     PHONE_MAX,
     PLACE_MAX,
+    PLANNED_VISITS_MAX,
     REASON_MAX,
     REQUEST_TEXT_MAX,
     SHORT_TEXT_MAX,
+    TERMS_MAX,
     TEXT_MAX,
     TITLE_MAX,
     Body,
@@ -44,29 +61,39 @@ from protocol.entries.parts import (
     Title,
     WithReason,
 )
-from protocol.entries.supervision import Answered, Extended, LeadOrdered, Urged, Viewed
+from protocol.entries.subsidies import SHARES_MAX, YUAN_MAX, Share, SubsidyClaimed, SubsidyJudged, Yuan
+from protocol.entries.supervision import Answered, Extended, LeadOrdered, Ruled, Urged, Viewed
 from protocol.entries.transfers import Assigned, Bounced, Delivered, Escalated, Recalled, Rehomed, Replaced, Transfer
 
 __all__ = [
     "BODIES",
     "CONTEXT",
+    "DEPARTMENTS_MAX",
+    "JUDGES_MAX",
     "MEDIATORS_MAX",
     "MEMBERS_MAX",
     "NAME_MAX",
+    "PARTICIPANTS_MAX",
     "PARTIES_MAX",
     "PARTNERS_MAX",
     "PHONE_MAX",
     "PLACE_MAX",
+    "PLANNED_VISITS_MAX",
     "REASON_MAX",
     "REQUEST_TEXT_MAX",
+    "SHARES_MAX",
     "SHORT_TEXT_MAX",
+    "TERMS_MAX",
     "TEXT_MAX",
     "TITLE_MAX",
+    "YUAN_MAX",
+    "Absorbed",
     "Agreed",
     "Answered",
     "Assigned",
     "Body",
     "Bounced",
+    "Called",
     "Changes",
     "Corrected",
     "Countersigned",
@@ -77,6 +104,8 @@ __all__ = [
     "EntryHead",
     "Escalated",
     "Extended",
+    "Failed",
+    "Fulfilled",
     "Graded",
     "Invited",
     "Joined",
@@ -99,15 +128,23 @@ __all__ = [
     "Renumbered",
     "Reopened",
     "Replaced",
+    "Reported",
     "RequestText",
+    "Ruled",
+    "Share",
     "ShortText",
+    "SubsidyClaimed",
+    "SubsidyJudged",
+    "Term",
     "Text",
     "Title",
     "Transfer",
     "Urged",
     "Viewed",
+    "VisitMissed",
     "Visited",
     "WithReason",
+    "Yuan",
     "parse_body",
     "read_entry",
     "read_head",

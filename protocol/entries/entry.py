@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from protocol.entries import joint, matter, mediation, supervision, transfers
+from protocol.entries import calls, joint, matter, mediation, subsidies, supervision, transfers
 from protocol.entries.kinds import Kind
 from protocol.entries.parts import Body, WithReason
 from protocol.errors import BadRecord
@@ -23,13 +23,18 @@ BODIES: dict[str, type[Body]] = {
     Kind.MEDIATED: mediation.Mediated,
     Kind.AGREED: mediation.Agreed,
     Kind.COUNTERSIGNED: mediation.Countersigned,
-    Kind.FAILED: WithReason,
+    Kind.FULFILLED: mediation.Fulfilled,
+    Kind.FAILED: mediation.Failed,
     Kind.WITHDRAWN: WithReason,
     Kind.REFERRED: mediation.Referred,
     Kind.CLOSED: Body,
     Kind.REOPENED: mediation.Reopened,
     Kind.MERGED: matter.Merged,
+    Kind.ABSORBED: matter.Absorbed,
     Kind.VISITED: mediation.Visited,
+    Kind.VISIT_MISSED: mediation.VisitMissed,
+    Kind.SUBSIDY_CLAIMED: subsidies.SubsidyClaimed,
+    Kind.SUBSIDY_JUDGED: subsidies.SubsidyJudged,
     Kind.ESCALATED: transfers.Escalated,
     Kind.ASSIGNED: transfers.Assigned,
     Kind.RETURNED: transfers.Transfer,
@@ -38,6 +43,8 @@ BODIES: dict[str, type[Body]] = {
     Kind.BOUNCED: transfers.Bounced,
     Kind.RECALLED: transfers.Recalled,
     Kind.EXTENDED: supervision.Extended,
+    Kind.CALLED: calls.Called,
+    Kind.REPORTED: calls.Reported,
     Kind.URGED: supervision.Urged,
     Kind.ANSWERED: supervision.Answered,
     Kind.INVITED: joint.Invited,
@@ -46,6 +53,7 @@ BODIES: dict[str, type[Body]] = {
     Kind.DECLINED: joint.Declined,
     Kind.JOINT_NOTED: joint.JointNoted,
     Kind.LEAD_ORDERED: supervision.LeadOrdered,
+    Kind.RULED: supervision.Ruled,
     Kind.VIEWED: supervision.Viewed,
     Kind.RENUMBERED: matter.Renumbered,
     Kind.REHOMED: transfers.Rehomed,

@@ -4,8 +4,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from protocol.codes import Category, CenterCode, Grade, Source
-from protocol.entries.parts import PARTIES_MAX, TEXT_MAX, Body, Party, Place, Reason, Text, Title
+from protocol.codes import Category, CenterCode, Grade, Source, Trigger
+from protocol.entries.parts import (
+    DEPARTMENTS_MAX,
+    JUDGES_MAX,
+    PARTIES_MAX,
+    TEXT_MAX,
+    Body,
+    Name,
+    Party,
+    Place,
+    Reason,
+    ShortText,
+    Text,
+    Title,
+)
 from protocol.records import Frozen, Instant, Token
 
 
@@ -26,10 +39,13 @@ class Registered(Body):
 
 
 class Graded(Body):
-    """The risk grade was judged anew (研判)."""
+    """The matter was studied and its risk graded (研判): by whom, what was found, which departments are needed."""
 
     grade: Grade
     reason: Reason
+    judged_by: Annotated[tuple[Name, ...], Field(max_length=JUDGES_MAX)] = ()
+    triggers: tuple[Trigger, ...] = ()
+    departments: Annotated[tuple[Name, ...], Field(max_length=DEPARTMENTS_MAX)] = ()
 
 
 class Changes(Frozen):
@@ -62,6 +78,15 @@ class Merged(Body):
     """The case was found to be a duplicate of another."""
 
     into: Token
+    number: ShortText | None = None
+
+
+class Absorbed(Body):
+    """Another case was found to be a duplicate of this one and ended as merged; both histories stay."""
+
+    case_id: Token
+    number: ShortText
+    by: CenterCode | None = None
 
 
 class Renumbered(Body):

@@ -25,6 +25,13 @@ PARTIES_MAX = 30
 PARTNERS_MAX = 20
 MEMBERS_MAX = 30
 MEDIATORS_MAX = 20
+PARTICIPANTS_MAX = 30
+JUDGES_MAX = 20
+DEPARTMENTS_MAX = 20
+TERMS_MAX = 20
+"""Terms of one agreement."""
+PLANNED_VISITS_MAX = 40
+"""Planned visits after one agreement: the policy's days, and the day of each term."""
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX)]
 Place = Annotated[str, Field(min_length=1, max_length=PLACE_MAX)]

@@ -57,6 +57,15 @@ class LeadOrdered(Body):
     by: CenterCode
 
 
+class Ruled(Body):
+    """A superior ruled who deals with a case that was returned again and again; nobody returns it after that."""
+
+    to: CenterCode
+    department: Name | None = None
+    reason: Reason
+    by: CenterCode
+
+
 class Viewed(Body):
     """An ancestor broke the glass: it may read the case until ``until``."""
 

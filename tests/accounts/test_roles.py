@@ -37,8 +37,12 @@ def test_an_administrator_keeps_users_and_links_and_touches_no_case() -> None:
     assert not MAY[Role.admin] & (CASE_ACTIONS | {Action.read_status})
 
 
+def test_a_department_sees_its_calls_and_reports() -> None:
+    assert MAY[Role.department] == EVERYONE | {Action.read_calls, Action.report}
+
+
 def test_everyone_but_monitor_and_administrator_reads_cases() -> None:
-    assert set(roles_for(Action.read_cases)) == set(Role) - {Role.monitor, Role.admin}
+    assert set(roles_for(Action.read_cases)) == set(Role) - {Role.monitor, Role.admin, Role.department}
 
 
 @pytest.mark.parametrize("action", ["accept", "mediate", "agree", "fail", "follow_up", "note", "joint_entry"])

@@ -45,6 +45,7 @@ HEADER = {
     "overdue",
     "deadline_by_weekdays",
     "supervised",
+    "returns",
     "registered_at",
 }
 """What a header may say, beside the deadline and the destination where there are some."""

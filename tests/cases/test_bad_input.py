@@ -39,10 +39,14 @@ ACTS: dict[str, Json] = {
     "notes": {"text": "t"},
     "mediations": SESSION,
     "agree": {"agreement": "a"},
+    "fulfilments": {"agreement_seq": 1, "term": 1, "on": "2026-03-09"},
     "fail": REASON,
     "withdraw": REASON,
     "refer": {"to": "法院", **REASON},
     "close": {},
+    "subsidy": {"mediators": ["王调解员"]},
+    "subsidy/judge": {"approved": True},
+    "merge": {"into": "532923102000-2026-9999"},
     "reopen": REASON,
     "follow-ups": {"held_at": "2026-03-09T10:00:00+08:00", "method": "上门"},
     "escalate": REASON,
@@ -50,6 +54,8 @@ ACTS: dict[str, Json] = {
     "recall": REASON,
     "assign": {"to": VILLAGE, **FOUR},
     "extend": {"working_days": 3, "consented": ["张三", "李四"], **REASON},
+    "calls": {"stations": ["s1"], "task": "t", "report_by": "2090-01-01T09:00:00+08:00"},
+    "calls/1/report": {"text": "t"},
     "urge": {"text": "t"},
     "urge/1/answer": {"text": "t"},
     "view": REASON,
@@ -59,6 +65,7 @@ ACTS: dict[str, Json] = {
     "joint/entries": {"text": "t"},
     "joint/countersign": {"agreement_seq": 1},
     "joint/lead": {"to": OTHER_TOWN, **REASON},
+    "rule": {"to": VILLAGE, **REASON},
     "handoff": {"to": OTHER_TOWN, **REASON},
     "handoff/accept": {},
     "handoff/decline": REASON,
@@ -207,12 +214,24 @@ LIMITS: list[tuple[str, Json, str, int]] = [
     ("", {**MATTER, "parties": [{**PARTY, "address": "长" * 201}]}, "parties.0.address", e.SHORT_TEXT_MAX),
     ("", {**MATTER, "parties": [{**PARTY, "id_number": "1" * 21}]}, "parties.0.id_number", 20),
     ("grade", {"grade": "high", "reason": "长" * 1001}, "reason", e.REASON_MAX),
+    ("grade", {"grade": "high", **REASON, "judged_by": ["n"] * 21}, "judged_by", e.JUDGES_MAX),
+    ("grade", {"grade": "high", **REASON, "departments": ["n"] * 21}, "departments", e.DEPARTMENTS_MAX),
+    ("subsidy", {"mediators": ["n"] * 21}, "mediators", e.MEDIATORS_MAX),
+    ("subsidy/judge", {"approved": True, "reason": "长" * 1001}, "reason", e.REASON_MAX),
+    ("merge", {"into": "长" * 101}, "into", 100),
+    ("rule", {"to": VILLAGE, "reason": "长" * 1001}, "reason", e.REASON_MAX),
+    ("rule", {"to": VILLAGE, **REASON, "route_place": "长" * 201}, "route_place", e.PLACE_MAX),
     ("correct", {"changes": {"title": "长" * 201}, **REASON}, "changes.title", e.TITLE_MAX),
     ("notes", {"text": "长" * 4001}, "text", e.TEXT_MAX),
     ("mediations", {**SESSION, "summary": "长" * 4001}, "summary", e.TEXT_MAX),
     ("mediations", {**SESSION, "mediators": ["n"] * 21}, "mediators", e.MEDIATORS_MAX),
     ("mediations", {**SESSION, "outcome": "长" * 201}, "outcome", e.SHORT_TEXT_MAX),
     ("agree", {"agreement": "长" * 4001}, "agreement", e.TEXT_MAX),
+    ("mediations", {**SESSION, "participants": ["n"] * 31}, "participants", e.PARTICIPANTS_MAX),
+    ("agree", {"agreement": "a", "terms": [{"text": "t"}] * 21}, "terms", e.TERMS_MAX),
+    ("agree", {"agreement": "a", "terms": [{"text": "长" * 201}]}, "terms.0.text", e.SHORT_TEXT_MAX),
+    ("fulfilments", {**ACTS["fulfilments"], "term": 21}, "term", e.TERMS_MAX),
+    ("follow-ups", {**ACTS["follow-ups"], "danger": "长" * 201}, "danger", e.SHORT_TEXT_MAX),
     ("fail", {"reason": "长" * 1001}, "reason", e.REASON_MAX),
     ("refer", {"to": "长" * 201, **REASON}, "to", e.SHORT_TEXT_MAX),
     ("follow-ups", {**ACTS["follow-ups"], "note": "长" * 1501}, "note", e.REQUEST_TEXT_MAX),
@@ -223,6 +242,9 @@ LIMITS: list[tuple[str, Json, str, int]] = [
     ("extend", {**ACTS["extend"], "consented": ["n"] * 31}, "consented", e.PARTIES_MAX),
     ("extend", {**ACTS["extend"], "working_days": 367}, "working_days", 366),
     ("extend", {**ACTS["extend"], "reason": "长" * 1001}, "reason", e.REASON_MAX),
+    ("calls", {**ACTS["calls"], "stations": ["s"] * 21}, "stations", 20),
+    ("calls", {**ACTS["calls"], "task": "长" * 4001}, "task", e.TEXT_MAX),
+    ("calls/1/report", {"text": "长" * 4001}, "text", e.TEXT_MAX),
     ("urge", {"text": "长" * 1501}, "text", e.REQUEST_TEXT_MAX),
     ("urge/1/answer", {"text": "长" * 1501}, "text", e.REQUEST_TEXT_MAX),
     ("joint", {"partners": [OTHER_TOWN] * 21, **REASON}, "partners", e.PARTNERS_MAX),
@@ -287,6 +309,7 @@ INSTANTS: list[tuple[str, Json, str]] = [
     ("follow-ups", ACTS["follow-ups"], "held_at"),
     ("assign", {"to": VILLAGE, **WITHOUT_DEADLINE}, "deadline"),
     ("extend", {"consented": ["张三"], **REASON}, "deadline"),
+    ("calls", {"stations": ["s1"], "task": "t"}, "report_by"),
     ("urge", {"text": "t"}, "reply_by"),
 ]
 
@@ -399,11 +422,29 @@ def test_an_id_that_is_none_is_an_error_of_its_own(each_scene: Scene, case: str)
 
 
 STILL_POSSIBLE = {"notes", "correct", "follow-ups", "reopen"}
-BY_OTHERS = {"recall", "urge", "view", "joint/accept", "joint/decline", "joint/countersign", "joint/lead"} | {
+BY_OTHERS = {
+    "recall",
+    "urge",
+    "view",
+    "joint/accept",
+    "joint/decline",
+    "joint/countersign",
+    "joint/lead",
+    "rule",
+    "subsidy/judge",
+} | {
     "handoff/accept",
     "handoff/decline",
 }
-OTHERWISE = {"urge/1/answer": "no-such-urge", "extend": "no-deadline"} | dict.fromkeys(BY_OTHERS, "holder-cannot-ask")
+OTHERWISE = {
+    "urge/1/answer": "no-such-urge",
+    "extend": "no-deadline",
+    "fulfilments": "stale-agreement",
+    "merge": "invalid",
+    "subsidy": "no-subsidy",
+    "calls/1/report": "no-such-call",
+    **dict.fromkeys(BY_OTHERS, "holder-cannot-ask"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -415,7 +456,8 @@ def closed_case(sqlite_scene: Scene) -> str:
 @pytest.mark.parametrize("act", sorted(set(ACTS) - STILL_POSSIBLE))
 def test_a_closed_case_is_only_noted_corrected_visited_or_reopened(scene: Scene, closed_case: str, act: str) -> None:
     found = refused(scene.town, f"/cases/{closed_case}/{act}", ACTS[act])
-    assert (found.status, found.type) == (409, OTHERWISE.get(act, "wrong-status"))
+    expected = OTHERWISE.get(act, "wrong-status")
+    assert (found.status, found.type) == (422 if expected == "invalid" else 409, expected)
 
 
 @pytest.mark.parametrize("act", sorted(STILL_POSSIBLE))
@@ -439,6 +481,12 @@ def test_a_refusal_by_the_status_names_it(scene: Scene) -> None:
     assert found.document["detail"] == "The case is Closed; this can't be done now."
 
 
+@pytest.mark.parametrize("amount", ["-1", "1.001", "a", 10**12, True, [1]])
+def test_an_amount_is_yuan_with_two_decimals(scene: Scene, amount: object) -> None:
+    given = {"agreement": "a", "terms": [{"text": "t", "amount": amount}]}
+    assert first_error(refused(scene.town, f"/cases/{scene.town.registers()}/agree", given))[0] == "terms.0.amount"
+
+
 @pytest.mark.parametrize("act", ["mediations", "agree", "fail", "close", "follow-ups", "reopen"])
 def test_what_a_registered_case_is_not_ready_for_is_refused(scene: Scene, act: str) -> None:
     found = refused(scene.village, f"/cases/{scene.village.registers()}/{act}", ACTS[act])
@@ -448,13 +496,31 @@ def test_what_a_registered_case_is_not_ready_for_is_refused(scene: Scene, act: s
 MAY_NOT: dict[Role, list[str]] = {
     Role.monitor: ["register", "read", *ACTS],
     Role.admin: ["register", "read", *ACTS],
+    Role.department: ["register", "read", *(act for act in ACTS if act != "calls/1/report")],
     Role.clerk: [
         *("grade", "correct", "mediations", "agree", "fail", "withdraw", "refer", "assign", "return"),
-        *("extend",),
+        *("extend", "merge", "rule", "subsidy/judge"),
         *("urge", "view", "joint", "joint/accept", "joint/lead", "handoff", "handoff/accept", "reopen"),
     ],
     Role.mediator: [
-        *("register", "grade", "correct", "withdraw", "refer", "close", "escalate", "return", "recall", "assign"),
+        *(
+            "register",
+            "grade",
+            "correct",
+            "withdraw",
+            "merge",
+            "rule",
+            "extend",
+            "subsidy",
+            "subsidy/judge",
+            "calls",
+            "refer",
+            "close",
+            "escalate",
+            "return",
+            "recall",
+            "assign",
+        ),
         *("urge", "view", "joint", "joint/accept", "joint/lead", "handoff", "handoff/accept", "reopen"),
     ],
 }
@@ -536,6 +602,11 @@ FREE = {"title", "place", "name", "phone", "address", "description", "reason", "
     "mediators",
     "note",
     "method",
+    "participants",
+    "judged_by",
+    "departments",
+    "danger",
+    "by",
 }
 """Fields of free text."""
 
@@ -563,12 +634,12 @@ FULL_MATTER: Json = {
 
 ONE_AFTER_THE_OTHER: list[tuple[str, Json]] = [
     ("notes", {"text": "t"}),
-    ("grade", {"grade": "high", "reason": "r"}),
+    ("grade", {"grade": "high", "reason": "r", "judged_by": ["j"], "departments": ["d"]}),
     ("correct", {"changes": FULL_MATTER, "reason": "r"}),
     ("accept", {}),
-    ("mediations", {**SESSION, "outcome": "o"}),
-    ("agree", {"agreement": "a"}),
-    ("follow-ups", {**ACTS["follow-ups"], "note": "n"}),
+    ("mediations", {**SESSION, "outcome": "o", "participants": ["p"]}),
+    ("agree", {"agreement": "a", "terms": [{"text": "t", "by": "b"}]}),
+    ("follow-ups", {**ACTS["follow-ups"], "note": "n", "danger": "d"}),
     ("fail", {"reason": "r"}),
     ("escalate", {"reason": "r"}),
 ]

@@ -85,11 +85,11 @@ def test_a_search_looks_at_number_display_number_title_and_place(scene: Scene) -
     assert village.get("/cases", q="张三")["total"] == 0, "persons are not searched"
 
 
-def test_items_have_all_but_log_parties_and_path(scene: Scene) -> None:
+def test_items_have_all_but_log_parties_and_what_follows_from_them(scene: Scene) -> None:
     case = scene.village.registers(title="看看列表", description="经过")
     [item] = scene.village.get("/cases", q="看看列表")["items"]
     document = scene.village.case(case)
-    assert set(document) - set(item) == {"log", "parties", "path"}
+    assert set(document) - set(item) == {"log", "parties", "path", "agreement", "visits"}
     assert item == {name: value for name, value in document.items() if name in item}
 
 

@@ -41,16 +41,19 @@ referred            +         +         +        +      +      -       -        
 closed              -         -         -        +      +      -       -         -       -
 reopened            -         -         -        -      -      +       +         +       -
 merged              +         +         +        +      +      -       -         -       -
+absorbed            +         +         +        +      +      +       +         +       -
 visited             -         -         -        +      +      +       -         -       -
 escalated           +         +         +        +      +      -       -         -       -
 assigned            +         +         +        +      +      -       -         -       -
 handed_off          +         +         +        +      +      -       -         -       -
 rehomed             +         +         +        +      +      +       +         +       +
 replaced            +         +         +        +      +      +       +         +       +
+called              +         +         +        +      +      -       -         -       -
 urged               +         +         +        +      +      -       -         -       -
 invited             +         +         +        +      +      -       -         -       -
 offered             +         +         +        +      +      -       -         -       -
 lead_ordered        +         +         +        +      +      -       -         -       -
+ruled               +         +         +        +      +      -       -         -       -
 viewed              +         +         +        +      +      +       +         +       +
 renumbered          +         +         +        +      +      +       +         +       +
 """
@@ -105,6 +108,11 @@ def test_the_grid_knows_every_kind_that_a_holder_writes_by_itself() -> None:
         Kind.BOUNCED,
         Kind.ANSWERED,
         Kind.EXTENDED,
+        Kind.SUBSIDY_CLAIMED,
+        Kind.SUBSIDY_JUDGED,
+        Kind.REPORTED,
+        Kind.FULFILLED,
+        Kind.VISIT_MISSED,
         Kind.COUNTERSIGNED,
         Kind.JOINED,
         Kind.DECLINED,
@@ -112,6 +120,66 @@ def test_the_grid_knows_every_kind_that_a_holder_writes_by_itself() -> None:
     }
     assert {kind for kind, _, _ in _grid()} | others == set(Kind)
     assert set(RULES) == set(Kind) - {Kind.REGISTERED}
+
+
+# --- departments that are called -------------------------------------------------------------------
+
+
+def called(log: Log, days: int = 1) -> int:
+    """Call the forestry station to this case; the entry's number."""
+    body = e.Called(station="林业站", station_id="s1", task="到场指界", report_by=log.now + timedelta(days=days))
+    return log.append(Kind.CALLED, body).seq
+
+
+def test_who_is_called_reports_once_in_time_or_not() -> None:
+    log = Log()
+    first, second = called(log), called(log, days=3)
+    log.wait(timedelta(days=2))
+    for seq in (first, second):
+        log.append(Kind.REPORTED, e.Reported(call_seq=seq, text="已到场"))
+    assert [call.in_time for call in log.state.calls.values()] == [False, True]
+    with pytest.raises(Refused, match="already-reported"):
+        log.append(Kind.REPORTED, e.Reported(call_seq=first, text="又来了"))
+    with pytest.raises(Refused, match="no-such-call"):
+        log.append(Kind.REPORTED, e.Reported(call_seq=1, text="没叫我"))
+
+
+def test_the_time_to_report_lies_ahead() -> None:
+    with pytest.raises(Refused, match="report-by-passed"):
+        called(Log(), days=0)
+
+
+def test_a_station_reports_to_the_center_that_called_it() -> None:
+    log = Log()
+    seq = called(log)
+    log.escalate(TOWN)
+    log.deliver()
+    with pytest.raises(Refused, match="no-such-call"):
+        log.append(Kind.REPORTED, e.Reported(call_seq=seq, text="到了"))
+
+
+def handler(log: Log) -> str | None:
+    return log.state.handler
+
+
+def test_who_deals_with_a_case_is_named_then_accepts_then_mediates() -> None:
+    log = Log(center=TOWN)
+    assert handler(log) is None
+    log.assign(VILLAGE)
+    assert handler(log) == "钱调解员"
+    log.bounce()
+    assert handler(log) is None
+    log.assign(VILLAGE)
+    log.deliver()
+    log.accept()
+    assert handler(log) == "钱调解员"
+    log.append(Kind.MEDIATED, mediated())
+    assert handler(log) == "王调解员"
+    log.escalate(TOWN)
+    assert handler(log) is None
+    log.deliver()
+    log.accept()
+    assert handler(log) == log.state.custody.accepted_by
 
 
 # --- who may write ---------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from node.cases import inputs, log, service
-from node.cases.acts import AnswerInput, perform
+from node.cases import inputs, service
+from node.cases.acts import AnswerInput, ReportInput, perform
 from node.cases.api import ACT_ROUTES
+from node.cases.tables import StationRow
 from node.center import Center
 from node.db import DatabaseUnavailable
 from node.problems import Problem
@@ -22,14 +23,17 @@ from node.unit import unit_of
 from protocol import entries as e
 from protocol.case import CaseState
 from protocol.codes import Category, Grade, PartyRole, Trigger
-from protocol.entries import Kind
 from tests.sim.loop import Crash
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
-INPUTS: dict[str, type[inputs.Input]] = {route.path: route.given for route in ACT_ROUTES} | {"urge/answer": AnswerInput}
+INPUTS: dict[str, type[inputs.Input]] = {
+    **{route.path: route.given for route in ACT_ROUTES},
+    "urge/answer": AnswerInput,
+    "calls/report": ReportInput,
+}
 Given = dict[str, Any]
 HELD_AT = "2026-03-02T09:00:00+08:00"
 
@@ -55,7 +59,7 @@ class Actors:
         self._until = 0.0
         self._rate = 1.0
         self._serial = 0
-        self._taste = {act: random.choice([0.2, 1.0, 1.0, 4.0]) for act in [*INPUTS, "merge"]}
+        self._taste = {act: random.choice([0.2, 1.0, 1.0, 4.0]) for act in INPUTS}
         self._registering = random.choice([0.04, 0.1, 0.25])
         self.done = 0
         self.refused = 0
@@ -95,11 +99,8 @@ class Actors:
 
     def _do(self, machine: "Machine", sight: Sight, act: str, given: Given) -> None:
         """Send the form; meanwhile the case may have moved."""
-        if act == "merge":
-            self._try(machine, f"merge {sight.id[:8]}", lambda center: _merge(center, sight))
-        else:
-            work = lambda center: self._perform(machine, center, sight, act, given)  # noqa: E731
-            self._try(machine, f"{act} {sight.id[:8]}", work)
+        work = lambda center: self._perform(machine, center, sight, act, given)  # noqa: E731
+        self._try(machine, f"{act} {sight.id[:8]}", work)
 
     def _perform(self, machine: "Machine", center: Center, sight: Sight, act: str, given: Given) -> None:
         document = INPUTS[act].model_validate(given)
@@ -162,12 +163,15 @@ class Actors:
             grade=random.choice([Grade.LOW, Grade.LOW, Grade.MEDIUM, Grade.HIGH]),
         )
         with unit_of(center) as unit:
+            if unit.session.get(StationRow, "s1") is None:
+                station = {"id": "s1", "kind": "station", "name": "林业站", "weekdays": "1234567", "active": True}
+                unit.session.add(StationRow(**station))
             case_id = service.register(unit, registration, "杨秀英").id
         self._world.oracle.acknowledged(center.code, case_id)
 
     def _choose(self, machine: "Machine", sight: Sight) -> tuple[str, Given]:
         if self._random.random() < 0.06:
-            act = self._random.choice([*INPUTS, "merge"])
+            act = self._random.choice(list(INPUTS))
         elif sight.holder == machine.code:
             act = self._as_holder(machine, sight)
         else:
@@ -184,6 +188,7 @@ class Actors:
         else:
             moving = self._world.profile.moving
             weights |= {"escalate": 2.5 * moving, "withdraw": 0.15, "refer": 0.15, "merge": 0.2, "joint": 1.0}
+            weights |= {"calls": 0.7, "calls/report": 1.5 if state.get("calls") else 0.0}
             weights["accept"] = 4.0 if custody.get("accepted_by") is None else 0.0
             weights["assign"] = 3.0 * moving if self._world.has_children(machine.code) else 0.0
             weights["return"] = 1.5 * moving if custody.get("stack") else 0.0
@@ -195,6 +200,8 @@ class Actors:
                 weights |= {"close": 2.0} if sight.status in {"agreed", "failed"} else {}
         if any(not urge.get("answered") for urge in state.get("urges", {}).values()):
             weights["urge/answer"] = 2.0
+        if sight.status in {"agreed", "closed"}:
+            weights["fulfilments"] = 0.7
         if state.get("partners"):
             weights["joint/entries"] = 1.0
         return self._weighted(weights)
@@ -202,6 +209,7 @@ class Actors:
     def _as_other(self, machine: "Machine", sight: Sight) -> str:
         state, custody = sight.state, sight.state.get("custody", {})
         weights = {"notes": 0.7, "urge": 0.7, "view": 0.5, "reopen": 0.2, "follow-ups": 0.3, "joint/lead": 0.4}
+        weights["rule"] = 4.0 if state.get("returns", 0) > 1 else 0.2
         if custody.get("last_sender") == machine.code:
             weights["recall"] = 4.0
         invited = sight.invitation.get("kind")
@@ -237,6 +245,11 @@ class Actors:
             case "handoff":
                 peers = [each.code for each in world.machines.values() if each.level == machine.level]
                 return {"to": self._random.choice(peers), "reason": "移交"}
+            case "merge":
+                ids = machine.disk.raw.execute("SELECT id FROM cases ORDER BY id").fetchall()
+                return {"into": self._random.choice(ids)[0]}
+            case "rule":
+                return {"to": self._random.choice(list(world.machines)), "reason": "裁定", "route_place": "三组"}
             case "joint/lead":
                 return {"to": self._random.choice(list(sight.state.get("partners", {})) or others), "reason": "牵头"}
             case _:
@@ -255,7 +268,8 @@ def _text(random: Random) -> str:
 
 
 def _grade(random: Random, text: str, _sight: Sight) -> Given:
-    return {"grade": random.choice(list(Grade)), "reason": text}
+    triggers = random.sample(list(Trigger), random.randint(0, 2))
+    return {"grade": random.choice(list(Grade)), "reason": text, "triggers": triggers, "judged_by": [text]}
 
 
 def _correct(random: Random, text: str, _sight: Sight) -> Given:
@@ -271,7 +285,7 @@ def _mediation(random: Random, text: str, _sight: Sight) -> Given:
 
 
 def _visit(random: Random, _text: str, _sight: Sight) -> Given:
-    return {"held_at": HELD_AT, "method": "电话", "satisfied": random.random() < 0.7, "fulfilled": True}
+    return {"held_at": HELD_AT, "method": "电话", "satisfied": random.random() < 0.7, "relapsed": random.random() < 0.2}
 
 
 def _escalate(random: Random, text: str, _sight: Sight) -> Given:
@@ -296,18 +310,29 @@ _FORMS: dict[str, Form] = {
     "urge": _note,
     "joint/entries": _note,
     "mediations": _mediation,
-    "agree": lambda _random, text, _sight: {"agreement": text},
+    "agree": lambda _random, text, _sight: {"agreement": text, "terms": [{"text": text, "amount": "800"}]},
+    "fulfilments": lambda _random, _text, sight: {
+        "agreement_seq": sight.state.get("agreement_seq") or 1,
+        "term": 1,
+        "on": HELD_AT[:10],
+    },
     "refer": lambda _random, text, _sight: {"to": "法院", "reason": text},
     "follow-ups": _visit,
     "escalate": _escalate,
     "urge/answer": _answer,
     "extend": lambda random, text, _sight: {"working_days": random.randint(1, 9), "consented": [text], "reason": text},
+    "subsidy": lambda _random, text, _sight: {"mediators": [text]},
+    "subsidy/judge": lambda random, _text, _sight: {"approved": random.random() < 0.7},
+    "calls": lambda _random, text, _sight: {"stations": ["s1"], "task": text, "report_by": "2090-01-01T09:00:00Z"},
+    "calls/report": lambda random, text, sight: {
+        "call_seq": int(random.choice(list(sight.state.get("calls", {})) or ["1"])),
+        "text": text,
+    },
     "joint/countersign": lambda _random, _text, sight: {"agreement_seq": sight.state.get("agreement_seq") or 1},
     "accept": _nothing,
     "close": _nothing,
     "joint/accept": _nothing,
     "handoff/accept": _nothing,
-    "merge": _nothing,
 }
 """What the forms of the acts hold that need no knowledge of the county."""
 
@@ -315,11 +340,3 @@ _FORMS: dict[str, Form] = {
 def canary(seed: int, serial: int) -> str:
     """A word that stands in every text of one case and nowhere else."""
     return f"canary{seed}x{serial}x"
-
-
-def _merge(center: Center, sight: Sight) -> None:
-    """The case was a duplicate; there is no page for that yet."""
-    with unit_of(center) as unit:
-        state: CaseState | None = unit.book.state(sight.id)
-        if state is not None and state.holder == center.code and not state.ended:
-            log.write(unit, sight.id, Kind.MERGED, e.Merged(into="another"), "李调解员")

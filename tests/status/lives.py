@@ -6,7 +6,7 @@ copy, and reach the others when the test says so.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from node.clock import local_day
 from protocol import entries as e
@@ -188,15 +188,53 @@ def _simple(kind: Kind, body: Body) -> Act:
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 MEDIATED = e.Mediated(held_at=NOON, place="村委会", mediators=("李",), summary="谈了")
+VISIT_ON = (date(2026, 3, 9), date(2026, 4, 1))
+AGREED = e.Agreed(agreement="修墙", visit_on=VISIT_ON)
 VISITED = e.Visited(held_at=NOON, method="上门", satisfied=True)
+
+
+def _visit_as_planned(lives: Lives, case_id: str, _center: str) -> object:
+    return lives.write(case_id, Kind.VISITED, VISITED.model_copy(update={"visit_on": _open_day(lives, case_id)}))
+
+
+def _miss_a_visit(lives: Lives, case_id: str, _center: str) -> object:
+    return lives.write(case_id, Kind.VISIT_MISSED, e.VisitMissed(visit_on=_open_day(lives, case_id)))
+
+
+def _open_day(lives: Lives, case_id: str) -> date:
+    waiting = lives.newest[case_id].visit_plan.open
+    if not waiting:
+        raise Refused("no-such-visit")
+    return waiting[0]
+
+
+def _call(lives: Lives, case_id: str, _center: str) -> object:
+    due = lives.now + timedelta(hours=30)
+    return lives.write(case_id, Kind.CALLED, e.Called(station="林业站", station_id="s1", task="指界", report_by=due))
+
+
+def _report(lives: Lives, case_id: str, _center: str) -> object:
+    waiting = [seq for seq, call in lives.newest[case_id].calls.items() if call.reported_at is None]
+    return lives.write(case_id, Kind.REPORTED, e.Reported(call_seq=waiting[0] if waiting else 1, text="到了"))
+
+
+def _claim(lives: Lives, case_id: str, center: str) -> object:
+    shares = (e.Share(center=center, mediator="李", yuan=100),)
+    return lives.write(case_id, Kind.SUBSIDY_CLAIMED, e.SubsidyClaimed(yuan=100, shares=shares))
+
+
+def _judge(lives: Lives, case_id: str, center: str) -> object:
+    subsidy = lives.newest[case_id].subsidy
+    judged = e.SubsidyJudged(claim_seq=subsidy.seq if subsidy else 1, approved=len(case_id) % 2 == 0, by=center)
+    return lives.write(case_id, Kind.SUBSIDY_JUDGED, judged)
 
 
 def _settle(lives: Lives, case_id: str, _center: str) -> object:
     for kind, body in (
         (Kind.ACCEPTED, Body()),
         (Kind.MEDIATED, MEDIATED),
-        (Kind.AGREED, e.Agreed(agreement="修墙")),
-        (Kind.VISITED, VISITED),
+        (Kind.AGREED, AGREED),
+        (Kind.VISITED, VISITED.model_copy(update={"visit_on": VISIT_ON[0]})),
         (Kind.CLOSED, Body()),
     ):
         if kind is not Kind.ACCEPTED or lives.newest[case_id].custody.accepted_by is None:
@@ -208,8 +246,8 @@ ACTS: dict[str, Act] = {
     "settle": _settle,
     "accept": _simple(Kind.ACCEPTED, Body()),
     "mediate": _simple(Kind.MEDIATED, MEDIATED),
-    "agree": _simple(Kind.AGREED, e.Agreed(agreement="修墙")),
-    "fail": _simple(Kind.FAILED, e.WithReason(reason="r")),
+    "agree": _simple(Kind.AGREED, AGREED),
+    "fail": _simple(Kind.FAILED, e.Failed(reason="r", visit_on=VISIT_ON)),
     "close": _simple(Kind.CLOSED, Body()),
     "withdraw": _simple(Kind.WITHDRAWN, e.WithReason(reason="r")),
     "refer": _simple(Kind.REFERRED, e.Referred(to="法院", reason="r")),
@@ -217,6 +255,12 @@ ACTS: dict[str, Act] = {
     "reopen": _simple(Kind.REOPENED, e.Reopened(reason="r")),
     "visit": _simple(Kind.VISITED, VISITED),
     "visit, not satisfied": _simple(Kind.VISITED, VISITED.model_copy(update={"satisfied": False})),
+    "visit as planned": _visit_as_planned,
+    "miss a visit": _miss_a_visit,
+    "call": _call,
+    "report": _report,
+    "claim": _claim,
+    "judge": _judge,
     "grade": _simple(Kind.GRADED, e.Graded(grade=Grade.HIGH, reason="r")),
     "correct": _simple(Kind.CORRECTED, e.Corrected(changes=e.Changes(category=Category.OTHER), reason="r")),
     "invite": lambda lives, case_id, center: lives.write(

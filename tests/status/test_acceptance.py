@@ -25,7 +25,7 @@ from node.divisions import children_of
 from node.status.board import STALE_AFTER
 from node.unit import Unit
 from protocol.codes import Category, Grade
-from protocol.entries import Agreed, Body, Kind, Mediated, Party, WithReason
+from protocol.entries import Agreed, Body, Failed, Kind, Mediated, Party
 from tests.federation_kit import Fed, Member, county
 
 MAJIANG = "522635000000"
@@ -94,7 +94,7 @@ def live(village: Member, fate: Fate) -> None:
         if fate is Fate.SUCCEEDS:
             settle(unit, case_id)
         elif fate is Fate.FAILS:
-            log.write(unit, case_id, Kind.FAILED, WithReason(reason="谈不拢"), "调解员")
+            log.write(unit, case_id, Kind.FAILED, Failed(reason="谈不拢"), "调解员")
             log.write(unit, case_id, Kind.CLOSED, Body(), "调解员")
         else:
             state = unit.book.state(case_id)

@@ -90,7 +90,8 @@ def test_reopening_takes_the_outcome_back() -> None:
     ACTS["reopen"](lives, case_id, VILLAGE)
     row = lives.totals[VILLAGE]
     assert (row["reopened"], row["held"], row["closed"], row["succeeded"], row["mediated"]) == (1, 1, 0, 0, 0)
-    assert row["flow.village.village"] == row["visited"] == row["visits_due"] == 0
+    assert row["flow.village.village"] == 0
+    assert row["visited"] == row["visits_due"] == 1, "a visit that was made stays made"
 
 
 def test_a_withdrawn_case_is_closed_but_was_not_mediated() -> None:
@@ -98,6 +99,15 @@ def test_a_withdrawn_case_is_closed_but_was_not_mediated() -> None:
     ACTS["withdraw"](lives, lives.register(VILLAGE), VILLAGE)
     row = lives.totals[VILLAGE]
     assert (row["closed"], row["withdrawn"], row["mediated"], row["visits_due"]) == (1, 1, 0, 0)
+
+
+def test_visits_that_fell_due_are_those_made_for_a_planned_day_and_those_missed() -> None:
+    lives = Lives()
+    case_id = lives.register(VILLAGE)
+    for act in ("accept", "mediate", "fail", "visit", "miss a visit", "visit as planned", "visit"):
+        ACTS[act](lives, case_id, VILLAGE)
+    row = lives.totals[VILLAGE]
+    assert (row["visits_due"], row["visited"], row["answered"]) == (2, 1, 3)
 
 
 @pytest.mark.parametrize(("days", "on_time"), [(0, 1), (2, 0)])

@@ -42,6 +42,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
     op.create_table(
+        "calls",
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("station_id", sa.String(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("report_by", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("case_id", "seq", name=op.f("pk_calls")),
+    )
+    with op.batch_alter_table("calls", schema=None) as batch_op:
+        batch_op.create_index("ix_calls_station", ["station_id", "reported_at"], unique=False)
+
+    op.create_table(
         "cases",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("access", sa.String(), nullable=False),
@@ -61,6 +75,9 @@ def upgrade() -> None:
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("joint", sa.Boolean(), nullable=False),
         sa.Column("supervised", sa.Boolean(), nullable=False),
+        sa.Column("returns", sa.Integer(), nullable=False),
+        sa.Column("subsidy", sa.Text(), nullable=True),
+        sa.Column("subsidy_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("accepted", sa.Boolean(), nullable=False),
         sa.Column("came_by", sa.String(), nullable=True),
@@ -68,6 +85,7 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("open_orders", sa.Integer(), nullable=False),
         sa.Column("answer_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("handler", sa.String(), nullable=True),
         sa.Column("last_rung", sa.String(), nullable=True),
         sa.Column("visit_on", sa.Date(), nullable=True),
         sa.Column("state", sa.Text(), nullable=True),
@@ -87,6 +105,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_cases_open", ["ended", "deadline"], unique=False)
         batch_op.create_index("ix_cases_planned", ["visit_on"], unique=False)
         batch_op.create_index("ix_cases_status", ["status"], unique=False)
+        batch_op.create_index(batch_op.f("ix_cases_subsidy_at"), ["subsidy_at"], unique=False)
         batch_op.create_index("ix_cases_supervised", ["supervised", "ended", "deadline"], unique=False)
         batch_op.create_index("ix_cases_transit", ["in_transit_to"], unique=False)
         batch_op.create_index("ix_cases_visits", ["holder", "visit_on"], unique=False)
@@ -378,6 +397,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_reseeds")),
     )
     op.create_table(
+        "routes",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("to", sa.String(), nullable=False),
+        sa.Column("department", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_routes")),
+    )
+    with op.batch_alter_table("routes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_routes_category"), ["category"], unique=False)
+
+    op.create_table(
         "sent_backups",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
@@ -392,6 +427,18 @@ def upgrade() -> None:
         sa.Column("span", sa.String(), nullable=False),
         sa.Column("counters", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("code", "span", name=op.f("pk_span_counters")),
+    )
+    op.create_table(
+        "stations",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("contact", sa.String(), nullable=True),
+        sa.Column("weekdays", sa.String(), nullable=False),
+        sa.Column("username", sa.String(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stations")),
+        sa.UniqueConstraint("name", name=op.f("uq_stations_name")),
     )
     op.create_table(
         "successions",
@@ -454,8 +501,13 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("tombstones")
     op.drop_table("successions")
+    op.drop_table("stations")
     op.drop_table("span_counters")
     op.drop_table("sent_backups")
+    with op.batch_alter_table("routes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_routes_category"))
+
+    op.drop_table("routes")
     op.drop_table("reseeds")
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_requests_case_id"))
@@ -512,6 +564,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_cases_visits")
         batch_op.drop_index("ix_cases_transit")
         batch_op.drop_index("ix_cases_supervised")
+        batch_op.drop_index(batch_op.f("ix_cases_subsidy_at"))
         batch_op.drop_index("ix_cases_status")
         batch_op.drop_index("ix_cases_planned")
         batch_op.drop_index("ix_cases_open")
@@ -523,6 +576,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_cases_category")
 
     op.drop_table("cases")
+    with op.batch_alter_table("calls", schema=None) as batch_op:
+        batch_op.drop_index("ix_calls_station")
+
+    op.drop_table("calls")
     op.drop_table("audit_head")
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_looked")
