@@ -2,13 +2,17 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from protocol.codes import ENDED, AgreementForm, Category, CenterCode, Grade, Rung, Source, Status, Trigger
 from protocol.custody import Custody
 from protocol.entries import Member, Party, Share, Term
 from protocol.records import Frozen, Instant
+
+Triggers = Annotated[frozenset[Trigger], PlainSerializer(sorted, return_type=list[Trigger], when_used="json")]
+"""Triggers, written in one order: everybody who follows a case keeps the same bytes of its fold."""
 
 
 class PartnerStatus(StrEnum):
@@ -178,7 +182,7 @@ class CaseState(Frozen):
     custody: Custody
     mediations: int = 0
     failures: int = 0
-    triggers: frozenset[Trigger] = frozenset()
+    triggers: Triggers = frozenset()
     agreement_seq: int | None = None
     agreement: Agreement | None = None
     partners: dict[str, Partner] = Field(default_factory=dict)

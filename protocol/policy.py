@@ -50,7 +50,7 @@ class Policy(Frozen):
     view_hours: Annotated[int, Field(ge=1, le=168)] = 24
     near_days: Annotated[int, Field(ge=0, le=60)] = 3
     visit_days: Annotated[tuple[VisitDay, ...], Field(max_length=VISIT_DAYS_MAX)] = (7, 30)
-    returns_before_ruling: Annotated[int, Field(ge=1, le=20)] = 2
+    returns_before_ruling: Annotated[int, Field(ge=1, le=20)] = 3
     visit_window: Annotated[int, Field(ge=0, le=30)] = 7
     subsidy_low: Yuan = 0
     subsidy_medium: Yuan = 0

@@ -218,7 +218,8 @@ def read_rows(session: Session, since: datetime | None = None) -> Iterator[Audit
     if since is not None:
         first = session.scalar(select(func.min(AuditRow.number)).where(AuditRow.at >= since))
         query = query.where(AuditRow.number >= (first or 0)) if first is not None else query.where(AuditRow.number < 0)
-    yield from session.scalars(query.execution_options(yield_per=BATCH))
+    with session.scalars(query.execution_options(yield_per=BATCH)) as found:
+        yield from found
 
 
 def purge(session: Session, now: datetime, days: int) -> int:

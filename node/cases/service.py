@@ -107,9 +107,9 @@ def give_back(unit: Unit, state: CaseState, reason: str, actor: str) -> CaseStat
         Refused: ``nothing-to-return-to``; ``ruling-needed`` where it was returned so often that a superior rules.
     """
     check(state, Kind.RETURNED, unit.me)
+    body = e.Transfer(to=destination_of_return(state.custody), reason=reason)
     if state.returns >= unit.center.policy.returns_before_ruling:
         raise Refused("ruling-needed", returns=state.returns)
-    body = e.Transfer(to=destination_of_return(state.custody), reason=reason)
     return transfers.transfer(unit, state.id, Kind.RETURNED, body, actor)
 
 

@@ -62,7 +62,7 @@ class VersionedFiles(StaticFiles):
             if whole and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
                 response = Response(compressed(name, known), headers=_kept_headers(response.headers))
                 response.headers["content-encoding"] = "gzip"
-            response.headers["vary"] = "Accept-Encoding"
+                response.headers["vary"] = "Accept-Encoding"  # plain, the middleware says so
         response.headers["cache-control"] = KEPT if bool(asked) and asked == known else "no-cache"
         return response
 

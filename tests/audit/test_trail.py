@@ -102,8 +102,8 @@ def test_what_others_made_up_is_kept_plain_and_short(database: Database) -> None
         trail.record(session, NOW, LI, Event.REFUSED, subject="/\0" + "x" * 5000, reason="\ud800𠮷" + "y" * 5000)
     with database.read() as session:
         row = session.scalars(select(AuditRow)).one()
-    assert len(row.subject) == trail.SUBJECT_MAX
-    assert "\0" not in row.subject
+        assert len(row.subject) == trail.SUBJECT_MAX
+        assert "\0" not in row.subject
     assert verdict(database).bad is None
 
 

@@ -9,9 +9,9 @@ ROUTE: Json = {"category": "forest_land", "place": "大山箐", "to": OTHER_TOWN
 
 
 def disputed(scene: Scene, **matter: Any) -> str:  # noqa: ANN401 - whatever a matter has
-    """A case that the township returned to the village twice."""
+    """A case that the township returned to the village three times."""
     case = scene.village.registers(**matter)
-    for _ in range(2):
+    for _ in range(3):
         scene.village.does(case, "escalate", reason="跨界", triggers=["crosses_villages"])
         scene.settle()
         scene.town.does(case, "return", reason="不归我们")
@@ -26,7 +26,7 @@ def test_a_study_says_who_judged_what_was_found_and_who_is_needed(scene: Scene) 
     body = scene.town.case(case)["log"][-1]["data"]
     assert {name: body[name] for name in study} == study
     advice = scene.town.get(f"/cases/{case}/advice")["advice"]
-    assert (advice["grade"], advice["may_escalate"], advice["returns_left"]) == ("high", True, 2)
+    assert (advice["grade"], advice["may_escalate"], advice["returns_left"]) == ("high", True, 3)
     assert set(advice["triggers"]) == {"grade_high", "group_incident"}
 
 
@@ -40,13 +40,13 @@ def test_only_the_holder_is_advised(scene: Scene) -> None:
     assert scene.town.request("GET", f"/cases/{case}/advice", role=Role.monitor).status_code == 403
 
 
-def test_after_two_returns_nobody_returns_a_case_and_all_above_see_that_it_is_disputed(scene: Scene) -> None:
+def test_after_three_returns_nobody_returns_a_case_and_all_above_see_that_it_is_disputed(scene: Scene) -> None:
     case = disputed(scene)
-    assert scene.county.case(case)["returns"] == 2
+    assert scene.county.case(case)["returns"] == 3
     scene.village.does(case, "escalate", reason="r", triggers=["crosses_villages"])
     scene.settle()
     refused = scene.town.refused(case, "return", reason="还是不归我们")
-    assert (refused.status, refused.type, refused.document["returns"]) == (409, "ruling-needed", 2)
+    assert (refused.status, refused.type, refused.document["returns"]) == (409, "ruling-needed", 3)
     asked = scene.county.asks(case, "rule", to=TOWN, department="平安法治办", reason="涉及两村")
     scene.settle()
     assert scene.county.answer_to(case, asked) == ("granted", None)
@@ -94,7 +94,7 @@ def test_a_township_rules_among_its_villages(scene: Scene) -> None:
 
 def test_an_assigned_case_goes_back_only_as_often_as_the_policy_allows(scene: Scene) -> None:
     case = scene.town.registers()
-    for _ in range(2):
+    for _ in range(3):
         scene.town.does(case, "assign", to=VILLAGE, **FOUR)
         scene.settle()
         scene.village.does(case, "return", reason="不归我们")

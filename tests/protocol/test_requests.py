@@ -31,6 +31,9 @@ EXAMPLES: dict[Ask, Frozen] = {
     Ask.REOPEN: r.AskReason(reason="反悔"),
     Ask.LEAD_ORDER: r.AskLead(to=OTHER_TOWN, reason="属地"),
     Ask.VIEW: r.AskReason(reason="督查"),
+    Ask.RULE: r.AskRule(to=OTHER_TOWN, department="水务站", reason="属地"),
+    Ask.JUDGE_SUBSIDY: r.AskJudgeSubsidy(claim_seq=9, approved=False, reason="卷宗缺签字页"),
+    Ask.ABSORB: r.AskAbsorb(case_id=CASE_ID, number="532923102205-2026-000007"),
 }
 
 

@@ -45,8 +45,8 @@ def test_a_number_is_shown_alone_and_who_saw_it_is_logged(centers: Centers, cler
     assert OTHER not in shown.text
     with centers.village.database.read() as session:
         told = session.scalars(select(AuditRow).where(AuditRow.event == "field_shown")).one()
-    assert (told.actor, told.case_id) == ("li", case.rsplit("/", 1)[1])
-    assert json.loads(told.detail) == {"party": "1", "field": "phone"}
+        assert (told.actor, told.case_id) == ("li", case.rsplit("/", 1)[1])
+        assert json.loads(told.detail) == {"party": "1", "field": "phone"}
     assert PHONE not in clerk.get(case).text
 
 
