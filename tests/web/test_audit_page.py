@@ -105,7 +105,7 @@ def test_refusals_and_what_administrators_do(centers: Centers, sign_in: SignIn) 
 def test_rules_and_centers_below(centers: Centers, sign_in: SignIn) -> None:
     township = centers.township
     director = sign_in(township, Role.director, Role.admin)
-    form = values_of(township.policy) | {"view_hours": "12"}
+    form = {**values_of(township.policy), "view_hours": "12"}
     assert send(director, "/policy", **form).status_code == 303
     assert director.post(f"/links/{VILLAGE}/revoke", data={"sure": VILLAGE}, follow_redirects=False).status_code == 303
     told = {(event, subject) for _, event, subject in events(township.database)}

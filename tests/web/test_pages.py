@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     location: str
 
 
-def send(client: TestClient, path: str, **fields: str) -> Answer:
+def send(client: TestClient, path: str, **fields: str | list[str]) -> Answer:
     """Open a form, fill it, send it."""
     form = client.get(path)
     assert form.status_code == 200, form.text
