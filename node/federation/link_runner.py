@@ -22,9 +22,9 @@ from node.federation.handlers import certificates_came
 from node.federation.inbox import BadPosition, apply_frame
 from node.federation.reading import Reader
 from node.federation.transport import Transport, TransportDown
+from node.federation.writing import Writer
 from node.unit import unit_of
 from protocol.errors import BadFrame, RemoteError
-from protocol.keys import digest, to_text
 from protocol.link import (
     Action,
     Apply,
@@ -54,12 +54,9 @@ from protocol.wire import (
     Hello,
     Recover,
     Return,
-    StatusFrame,
-    pack_status,
     read_frame,
     unpack,
     verify_frame,
-    write_frame,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +66,6 @@ log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-SOFTWARE = "liandong"
 RETRY_S = 2.0
 """Pause after a database failure before the link tries again."""
 
@@ -104,7 +100,6 @@ class LinkRunner:
     ) -> None:
         self.center = center
         self.peer = peer
-        self._process = process
         self.direction = direction
         self.transport = transport
         self.subject = f"up.{center.code}" if direction == "up" else f"dn.{peer}"
@@ -119,6 +114,7 @@ class LinkRunner:
         self._executor = executor
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(center, peer)
+        self._writer = Writer(center, peer, process)
         self._applies: asyncio.Queue[Apply] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._jobs: set[asyncio.Future[Any]] = set()
@@ -188,14 +184,7 @@ class LinkRunner:
 
     async def status(self, document: bytes) -> None:
         """Send a snapshot of counters to the parent."""
-        payload_digest, payload = pack_status(document)
-        header = StatusFrame(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session or "-",
-            payload_digest=payload_digest,
-        )
-        await self._publish(f"st.{self.center.code}", write_frame(header, self.center.identity.signing, payload))
+        await self._publish(self._writer.status(self.machine, document), f"st.{self.center.code}")
 
     # --- frames in ---------------------------------------------------------------------------------
 
@@ -268,11 +257,11 @@ class LinkRunner:
         for action in actions:
             match action:
                 case SendHello():
-                    await self._publish(self.subject, self._hello(action))
+                    await self._publish(self._writer.hello(self.machine, action))
                 case SendAck():
-                    await self._publish(self.subject, self._ack(action))
+                    await self._publish(self._writer.ack(self.machine, action))
                 case SendData():
-                    await self._publish(self.subject, self._data(action))
+                    await self._publish(self._writer.data(self.machine, action))
                 case Apply():
                     self._applies.put_nowait(action)
                 case Load():
@@ -296,7 +285,7 @@ class LinkRunner:
             case Restored():
                 self._spawn(self._begin_healing(action))
             case SendRecover():
-                await self._publish(self.subject, self._recover(action))
+                await self._publish(self._writer.recover(self.machine, action))
             case TakeBack():
                 self._spawn(self._take_back(action))
             case Healed():
@@ -308,66 +297,10 @@ class LinkRunner:
             case _:
                 raise AssertionError(action)
 
-    def _hello(self, action: SendHello) -> bytes:
-        hello = Hello(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session,
-            answering=action.answering,
-            incarnation=self.center.identity.incarnation,
-            former=self.center.identity.former,
-            process=self._process,
-            stopped=self.machine.telling,
-            software=SOFTWARE,
-            clock=self.center.clock.now(),
-            lanes=self.machine.positions(),
-            chain=tuple(self.center.directory.chain(self.center.code)),
-        )
-        return write_frame(hello, self.center.identity.signing)
-
-    def _ack(self, action: SendAck) -> bytes:
-        ack = Ack(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session,
-            lane=action.lane,
-            incarnation=self.machine.peer_incarnation(action.lane),
-            seq=action.position.seq,
-            digest=to_text(action.position.digest),
-            gap=action.gap,
-        )
-        return write_frame(ack, self.center.identity.signing)
-
-    def _data(self, action: SendData) -> bytes:
-        data = Data(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session,
-            lane=action.lane,
-            incarnation=self.center.identity.incarnation,
-            first=action.first,
-            last=action.last,
-            before=to_text(action.before),
-            digest=to_text(action.digest),
-            payload_digest=to_text(digest(action.payload)),
-        )
-        self.center.metrics.sent(self.peer, action.last - action.first + 1, len(action.payload))
-        return write_frame(data, self.center.identity.signing, action.payload)
-
-    def _recover(self, action: SendRecover) -> bytes:
-        recover = Recover(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session,
-            lane=action.lane,
-            after=action.after,
-        )
-        return write_frame(recover, self.center.identity.signing)
-
-    async def _publish(self, subject: str, data: bytes) -> None:
+    async def _publish(self, data: bytes, subject: str | None = None) -> None:
         """Hand a frame to the wire; what the wire loses, the machine sends again."""
         try:
-            await self.transport.publish(subject, data)
+            await self.transport.publish(subject or self.subject, data)
         except TransportDown as error:
             log.debug("frame.unsent", peer=self.peer, reason=str(error))
 
@@ -416,17 +349,7 @@ class LinkRunner:
 
     async def _serve(self, serve: Serve) -> None:
         found = await self._patiently(partial(healing.read_returned, self.center, self.peer, serve))
-        header = Return(
-            sender=self.center.code,
-            receiver=self.peer,
-            session=self.machine.session,
-            lane=serve.lane,
-            first=found.first,
-            last=found.last,
-            digest=to_text(found.digest),
-            payload_digest=to_text(digest(found.payload)),
-        )
-        await self._publish(self.subject, write_frame(header, self.center.identity.signing, found.payload))
+        await self._publish(self._writer.returned(self.machine, serve, found))
 
     async def _rewind(self, back: Rewind) -> None:
         await self._patiently(partial(healing.rewind, self.center, self.peer, back))

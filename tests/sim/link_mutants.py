@@ -11,6 +11,7 @@ from node.federation import inbox, lanes, link_runner
 from node.federation.link_runner import LinkRunner
 from node.federation.outbox import Outbox
 from node.federation.tables import InboxRow, LaneRow, OutboxRow
+from node.federation.writing import Writer
 from node.unit import Unit
 from protocol.actions import Action, Apply, MarkAcked, Position, SendAck, SendData
 from protocol.keys import from_text
@@ -49,17 +50,17 @@ def digest_not_checked() -> None:
 
 @mutant("messages are deleted from the outbox when they are published, not when they are acknowledged")
 def outbox_deleted_on_publish() -> None:
-    def data(self: LinkRunner, action: SendData) -> bytes:
-        with self.center.database.write() as session:
+    def data(self: Any, machine: Link, action: SendData) -> bytes:  # noqa: ANN401 - reaches into private parts
+        with self._center.database.write() as session:
             session.execute(
                 delete(OutboxRow).where(
-                    OutboxRow.peer == self.peer, OutboxRow.lane == action.lane, OutboxRow.seq <= action.last
+                    OutboxRow.peer == self._peer, OutboxRow.lane == action.lane, OutboxRow.seq <= action.last
                 )
             )
-        frame: bytes = right(self, action)
+        frame: bytes = right(self, machine, action)
         return frame
 
-    right = replace(LinkRunner, "_data", data)
+    right = replace(Writer, "data", data)
 
 
 @mutant("numbers are drawn from memory before the commit: one that fails leaves a gap")
