@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from node.cases import log
 from node.cases.tables import EntryRow
-from node.federation import handlers, link_runner
+from node.federation import handlers, writing
 from node.federation.inbox import retry_parked
 from node.federation.tables import OutboxRow
 from node.unit import Unit
@@ -138,7 +138,7 @@ def test_a_newer_peer_greets_with_more_than_we_know_and_is_linked(
         return signed + key.sign(CONTEXT, signed) + payload
 
     with scene.offline(VILLAGE):
-        monkeypatch.setattr(link_runner, "write_frame", write_frame)
+        monkeypatch.setattr(writing, "write_frame", write_frame)
         case = scene.village.registers(grade="high")
         scene.village.does(case, "escalate", reason="太大")
     scene.settle()

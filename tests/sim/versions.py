@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import text
 
-from node.federation import handlers, inbox, link_runner, outbox, reading
+from node.federation import handlers, inbox, outbox, reading, writing
 from node.unit import Unit, unit_of
 from protocol import messages, wire
 from protocol.keys import SigningKey
@@ -64,7 +64,7 @@ def install() -> None:
         (reading, "PAYLOADS", payloads),
         (inbox, "HANDLERS", {**handlers.HANDLERS, FUTURE: _on_future}),  # as an upgrade would
         (outbox, "write_message", _write_message),
-        (link_runner, "write_frame", _write_frame),
+        (writing, "write_frame", _write_frame),
     ]
     for module, name, value in modules:
         setattr(module, name, value)
