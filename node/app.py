@@ -28,6 +28,7 @@ from node.federation.transport import Transport
 from node.federation.verifier import new_verifier
 from node.level import Level, load_level
 from node.opening import open_center
+from node.papers import api as papers_api
 from node.rehoming.settling import settle
 from node.request_times import RequestTimes
 from node.settings import Settings
@@ -140,6 +141,7 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(study_api.router, prefix=API)
     app.include_router(stations_api.router, prefix=API)
     app.include_router(subsidies_api.router, prefix=API)
+    app.include_router(papers_api.router, prefix=API)
     app.include_router(status_api.router, prefix=API)
     _add_probes(app)
     app.include_router(pages_router())

@@ -354,6 +354,15 @@ def export(
     run_export(directory, file, username=username)
 
 
+@app.command(help=_(N_("Write the templates of the papers as Word files, to be changed and put in the place of ours.")))
+def papers(
+    directory: Annotated[Path, typer.Argument(help=_(N_("The directory to write them to.")))],
+) -> None:
+    from node.commands.papers import write_templates
+
+    write_templates(directory)
+
+
 @app.command(help=_(N_("Print the OpenAPI document of the HTTP API.")))
 def openapi(
     level: Annotated[str, typer.Option(help=_(N_("Level whose pages are included; the API is the same.")))] = "county",

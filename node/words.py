@@ -12,7 +12,7 @@ from node.accounts.roles import ROLE_NAMES
 from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
-from protocol.codes import AgreementForm, Category, Grade, PartyRole, Rung, Source, Status, Trigger
+from protocol.codes import AgreementForm, Category, Grade, Part, PartyRole, Retention, Rung, Source, Status, Trigger
 from protocol.entries import Kind
 
 LEVELS: Final[Mapping[str, str]] = {
@@ -116,14 +116,32 @@ FORMS: Final[Mapping[str, str]] = {
 }
 """How an agreement was made."""
 
-DOSSIER: Final[Mapping[str, str]] = {
-    "settled": N_("closed as settled"),
-    "session": N_("a mediation session"),
-    "agreement": N_("the agreement"),
-    "visit": N_("a planned visit"),
-    "fulfilment": N_("fulfilment of every term"),
+PARTS: Final[Mapping[str, str]] = {
+    Part.APPLICATION: N_("Application or register of acceptance"),
+    Part.NOTICE: N_("Notice of rights and duties"),
+    Part.IDENTITY: N_("Proofs of identity"),
+    Part.AUTHORISATION: N_("Authorisation"),
+    Part.INQUIRY: N_("Inquiry record"),
+    Part.EVIDENCE: N_("Evidence"),
+    Part.MEDIATION: N_("Mediation record"),
+    Part.AGREEMENT: N_("Agreement, or register of an oral one"),
+    Part.FULFILMENT: N_("Proof of fulfilment"),
+    Part.VISIT: N_("Visit record"),
+    Part.CONFIRMATION: N_("Judicial confirmation"),
+    Part.EXPLANATION: N_("Explanation"),
+    Part.BACK_COVER: N_("Back cover"),
 }
+"""Parts of the dossier (卷宗)."""
+
+DOSSIER: Final[Mapping[str, str]] = {"settled": N_("closed as settled"), **PARTS}
 """What a claim of a subsidy may lack (``protocol.subsidies.missing``)."""
+
+RETENTIONS: Final[Mapping[str, str]] = {
+    Retention.SHORT: N_("10 years"),
+    Retention.LONG: N_("30 years"),
+    Retention.PERMANENT: N_("For ever"),
+}
+"""How long an archived dossier is kept (保管期限)."""
 
 RUNGS: Final[Mapping[str, str]] = {
     Rung.BLUE: N_("Blue: the deadline is near"),
@@ -155,6 +173,9 @@ KINDS: Final[Mapping[str, str]] = {
     Kind.REOPENED: N_("Case reopened"),
     Kind.MERGED: N_("Merged as a duplicate"),
     Kind.ABSORBED: N_("Duplicate taken in"),
+    Kind.INQUIRED: N_("Inquiry"),
+    Kind.FILED: N_("Papers filed"),
+    Kind.ARCHIVED: N_("Dossier archived"),
     Kind.VISITED: N_("Follow-up visit"),
     Kind.VISIT_MISSED: N_("Visit missed"),
     Kind.SUBSIDY_CLAIMED: N_("Subsidy claimed"),
@@ -243,6 +264,7 @@ AUDIT_EVENTS: Final[Mapping[str, str]] = {
     Event.CASE_VIEWED: N_("looked at a case"),
     Event.FIELD_SHOWN: N_("had a masked number shown"),
     Event.GLASS_BROKEN: N_("asked to look at another center's case"),
+    Event.PAPERS_MADE: N_("had papers of a case made"),
     Event.EXPORTED: N_("exported the ledger"),
     Event.USER_CREATED: N_("created an account"),
     Event.USER_DISABLED: N_("locked an account"),
@@ -277,6 +299,8 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "trigger": TRIGGERS,
         "triggers": TRIGGERS,
         "dossier": DOSSIER,
+        "parts": PARTS,
+        "retention": RETENTIONS,
         "station_kind": STATION_KINDS,
         "manner": FORMS,
         "rung": RUNGS,

@@ -6,7 +6,19 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer
 
-from protocol.codes import ENDED, AgreementForm, Category, CenterCode, Grade, Rung, Source, Status, Trigger
+from protocol.codes import (
+    ENDED,
+    AgreementForm,
+    Category,
+    CenterCode,
+    Grade,
+    Part,
+    Retention,
+    Rung,
+    Source,
+    Status,
+    Trigger,
+)
 from protocol.custody import Custody
 from protocol.entries import Member, Party, Share, Term
 from protocol.records import Frozen, Instant
@@ -147,6 +159,14 @@ class Subsidy(Frozen):
     state: SubsidyState = SubsidyState.CLAIMED
 
 
+class Archive(Frozen):
+    """When the dossier went to the archive, how long it is kept, and whether somebody explained what is missing."""
+
+    at: Instant
+    retention: Retention
+    explained: bool = False
+
+
 class VisitPlan(Frozen):
     """Days on which somebody asks afterwards, those that a visit stands for, and those whose window has passed."""
 
@@ -206,6 +226,10 @@ class CaseState(Frozen):
     visits: int = 0
     visit_plan: VisitPlan = VisitPlan()
     subsidy: Subsidy | None = None
+    inquiries: int = 0
+    filed: tuple[Part, ...] = ()
+    """Parts of the dossier that came as paper."""
+    archive: Archive | None = None
 
     @property
     def epoch(self) -> int:

@@ -109,6 +109,32 @@ class AgreementForm(StrEnum):
     ORAL = "oral"
 
 
+class Part(StrEnum):
+    """The thirteen parts of a dossier (卷宗), in their order; the cover stands before them."""
+
+    APPLICATION = "application"
+    NOTICE = "notice"
+    IDENTITY = "identity"
+    AUTHORISATION = "authorisation"
+    INQUIRY = "inquiry"
+    EVIDENCE = "evidence"
+    MEDIATION = "mediation"
+    AGREEMENT = "agreement"
+    FULFILMENT = "fulfilment"
+    VISIT = "visit"
+    CONFIRMATION = "confirmation"
+    EXPLANATION = "explanation"
+    BACK_COVER = "back_cover"
+
+
+class Retention(StrEnum):
+    """How long an archived dossier is kept (保管期限): 10 years, 30 years, for ever (国家档案局令第8号)."""
+
+    SHORT = "short"
+    LONG = "long"
+    PERMANENT = "permanent"
+
+
 class Rung(StrEnum):
     """Steps of the ladder of a deadline (督办): near, due today, past."""
 

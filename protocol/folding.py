@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol import custody as custody_rules
-from protocol import deadlines, subsidies, visits
+from protocol import deadlines, dossier, subsidies, visits
 from protocol import entries as e
 from protocol.case import (
     Agreement,
@@ -157,7 +157,7 @@ def _ended(state: CaseState, entry: Entry) -> Changes:
 
 def _reopened(state: CaseState, entry: Entry) -> Changes:
     changes: Changes = {"end": None, "agreement_seq": None, "reopenings": state.reopenings + 1}
-    changes["visit_plan"] = VisitPlan()
+    changes |= {"visit_plan": VisitPlan(), "archive": None}
     if state.end is not None and state.end.center != entry.head.center:
         taken_back = TakenBack(end=state.end, by=entry.head.center)
         changes["taken_back"] = (*state.taken_back, taken_back)
@@ -352,6 +352,9 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.VISITED: visits.visited,
     Kind.VISIT_MISSED: visits.missed,
     Kind.FULFILLED: visits.fulfilled,
+    Kind.INQUIRED: lambda state, _entry: {"inquiries": state.inquiries + 1},
+    Kind.FILED: dossier.filed,
+    Kind.ARCHIVED: dossier.archived,
     Kind.SUBSIDY_CLAIMED: subsidies.claimed,
     Kind.SUBSIDY_JUDGED: subsidies.judged,
     Kind.EXTENDED: deadlines.extended,

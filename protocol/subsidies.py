@@ -6,6 +6,7 @@ it is reopened, as soon as its dossier is complete. A claim that was turned down
 
 from typing import Any
 
+from protocol import dossier
 from protocol.case import CaseState, Outcome, Subsidy, SubsidyState
 from protocol.entries import Entry, Share, SubsidyClaimed, SubsidyJudged
 from protocol.errors import Refused
@@ -13,16 +14,9 @@ from protocol.policy import Policy
 
 
 def missing(state: CaseState) -> list[str]:
-    """What a claim lacks, as stable codes: ``settled``, ``session``, ``agreement``, ``visit``, ``fulfilment``."""
-    agreement = state.agreement if state.agreement_seq is not None else None
-    lacks = {
-        "settled": state.end is None or state.end.outcome is not Outcome.SUCCEEDED,
-        "session": not state.mediations,
-        "agreement": agreement is None,
-        "visit": not state.visit_plan.kept,
-        "fulfilment": agreement is not None and len(agreement.fulfilled) < len(agreement.terms),
-    }
-    return [name for name, lacking in lacks.items() if lacking]
+    """What a claim lacks, as stable codes: ``settled``, and the missing parts of the dossier."""
+    settled = state.end is not None and state.end.outcome is Outcome.SUCCEEDED
+    return [*(() if settled else ("settled",)), *dossier.missing(state)]
 
 
 def claim(policy: Policy, state: CaseState, mediators: dict[str, list[str]]) -> SubsidyClaimed:

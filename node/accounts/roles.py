@@ -59,6 +59,10 @@ class Action(StrEnum):
     reopen = "reopen"
     follow_up = "follow_up"
     fulfil = "fulfil"
+    inquire = "inquire"
+    file = "file"
+    archive = "archive"
+    make_papers = "make_papers"
 
     # Custody
     escalate = "escalate"
@@ -138,6 +142,10 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.fail,
             Action.follow_up,
             Action.fulfil,
+            Action.inquire,
+            Action.file,
+            Action.archive,
+            Action.make_papers,
             Action.note,
             Action.answer,
             Action.joint_entry,
@@ -153,6 +161,10 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.note,
             Action.follow_up,
             Action.fulfil,
+            Action.inquire,
+            Action.file,
+            Action.archive,
+            Action.make_papers,
             Action.answer,
             Action.escalate,
             Action.recall,

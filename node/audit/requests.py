@@ -65,6 +65,17 @@ def note_look(center: Audited, request: Request, caller: Named, case_id: str) ->
         trail.record(session, now, actor, Event.CASE_VIEWED, case_id=case_id)
 
 
+def note_papers(center: Audited, request: Request, caller: Named, case_id: str, paper: str) -> None:
+    """Somebody had a paper of a case made, with its parties in clear.
+
+    Raises:
+        DatabaseUnavailable: it can't be recorded now.
+    """
+    with center.database.write() as session:
+        actor = actor_of(request, caller)
+        trail.record(session, center.clock.now(), actor, Event.PAPERS_MADE, case_id=case_id, subject=paper)
+
+
 def note_shown(center: Audited, request: Request, caller: Named, case_id: str, **which: str) -> None:
     """Somebody has one masked field of one party shown in clear.
 

@@ -50,6 +50,7 @@ class Event(StrEnum):
     CASE_VIEWED = "case_viewed"
     FIELD_SHOWN = "field_shown"
     GLASS_BROKEN = "glass_broken"
+    PAPERS_MADE = "papers_made"
     EXPORTED = "exported"
     USER_CREATED = "user_created"
     USER_DISABLED = "user_disabled"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from node.i18n import N_
 from protocol import entries as e
-from protocol.codes import AgreementForm, Category, CenterCode, Grade, PartyRole, Source, Trigger
+from protocol.codes import AgreementForm, Category, CenterCode, Grade, Part, PartyRole, Retention, Source, Trigger
 from protocol.records import Number, Token
 
 YEARS = range(1900, 3000)
@@ -186,6 +186,31 @@ class ReferInput(ReasonInput):
     """Where the matter goes: a court, arbitration, another authority."""
 
     to: e.ShortText
+
+
+class InquiryInput(Input):
+    """Somebody who was asked what they know (调查)."""
+
+    held_at: Moment
+    place: e.Place
+    inquirers: Annotated[list[e.Name], Field(min_length=1, max_length=e.MEDIATORS_MAX), BeforeValidator(_as_list)]
+    asked: e.Name
+    text: e.Text
+
+
+class FileInput(Input):
+    """Papers that were put into the dossier (归卷)."""
+
+    parts: Annotated[list[Part], Field(min_length=1, max_length=len(Part)), BeforeValidator(_as_list)]
+    pages: Annotated[int, Field(ge=1, le=e.PAGES_MAX)] | None = None
+    note: Annotated[str, Field(max_length=e.TEXT_MAX)] | None = None
+
+
+class ArchiveInput(Input):
+    """How long the dossier of an ended case is kept, and why parts of it are missing."""
+
+    retention: Retention
+    explanation: e.Reason | None = None
 
 
 class VisitInput(Input):

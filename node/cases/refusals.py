@@ -67,6 +67,8 @@ _TOLD: dict[str, tuple[int, str, str]] = {
         N_("The subsidy of this case was claimed already; one dispute pays once."),
     ),
     "dossier-incomplete": (409, N_("dossier-incomplete"), N_("The dossier is not complete yet. Missing: {dossier}.")),
+    "no-paper": (422, "invalid", N_("The part {dossier} is printed from the log; nothing is put in.")),
+    "already-archived": (409, N_("already-archived"), N_("The dossier is in the archive already.")),
     "wrong-shares": (422, "invalid", N_("The shares must add up to {yuan} yuan.")),
     "no-such-claim": (409, N_("no-such-claim"), N_("No claim of a subsidy waits here.")),
     "no-deadline": (409, N_("no-deadline"), N_("The case has no deadline that could be put off.")),

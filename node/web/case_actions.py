@@ -12,7 +12,7 @@ from node.cases.acts import AnswerInput
 from node.i18n import N_
 from node.web.case_action import NAMES, REASON, TEXT, CaseAction
 from node.web.forms import Field
-from node.web.settling_actions import DECIDING, SETTLING
+from node.web.settling_actions import DECIDING, FILING, SETTLING
 from protocol import entries as e
 
 _ORDER = Field(name="text", label=N_("Order"), kind="long", required=True, limit=e.REQUEST_TEXT_MAX)
@@ -267,6 +267,7 @@ ACTIONS: Final = (
             REASON,
         ),
     ),
+    *FILING,
     *DECIDING,
     CaseAction(
         action=Action.refer,

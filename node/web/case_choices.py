@@ -17,6 +17,7 @@ from node.web.case_view import CaseView
 from node.web.forms import Values
 from node.web.times import date_words
 from node.words import place_name, words
+from protocol.dossier import FILEABLE
 from protocol.policy import CHECKED
 
 Choices = dict[str, list[tuple[str, str]]]
@@ -53,6 +54,8 @@ def choices_of(action: CaseAction, center: Center, case: CaseView, language: Lan
             found["term"] = [(str(number), text) for number, text in open_terms(case.state)]
         elif field.name == "call_seq" and case.state is not None:
             found["call_seq"] = [(str(seq), name) for seq, name in open_calls(case.state, center.code)]
+        elif field.name == "parts":
+            found["parts"] = [(code, text) for code, text in words(language, "parts") if code in FILEABLE]
         elif field.name == "stations":
             found["stations"] = _stations(center)
         elif field.name == "triggers":

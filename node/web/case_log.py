@@ -37,6 +37,9 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.ABSORBED: ("copy", ""),
     Kind.REOPENED: ("refresh", ""),
     Kind.MERGED: ("copy", ""),
+    Kind.INQUIRED: ("search", ""),
+    Kind.FILED: ("files", ""),
+    Kind.ARCHIVED: ("archive", "good"),
     Kind.VISITED: ("phone-check", "good"),
     Kind.SUBSIDY_CLAIMED: ("file-text", ""),
     Kind.SUBSIDY_JUDGED: ("check", ""),
@@ -83,6 +86,11 @@ _LABELS: Final[Mapping[str, str]] = {
     "place": N_("Place"),
     "mediators": N_("Mediators"),
     "participants": N_("Present"),
+    "inquirers": N_("Asked by"),
+    "asked": N_("Who was asked"),
+    "parts": N_("Parts of the dossier"),
+    "pages": N_("Sheets"),
+    "retention": N_("Kept for"),
     "members": N_("Members"),
     "method": N_("How"),
     "fulfilled": N_("Agreement fulfilled"),
@@ -121,7 +129,7 @@ _LABELS: Final[Mapping[str, str]] = {
 }
 """What stands with its label, in this order; the texts below stand for themselves."""
 
-_TEXTS: Final = ("summary", "task", "agreement", "text", "instructions", "note", "reason")
+_TEXTS: Final = ("summary", "task", "agreement", "text", "instructions", "note", "explanation", "reason")
 
 _PARTY_ROLES: Final = frozenset(PartyRole)
 _CENTERS: Final = frozenset({"to", "partners", "former", "successor"})
@@ -192,7 +200,7 @@ class LogWriter:
     def _shown(self, kind: str, name: str, value: object) -> str:
         if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
             return self._many(value, self._name_of)
-        if name in ("grade", "triggers", "category", "source", "rung", "manner"):
+        if name in ("grade", "triggers", "category", "source", "rung", "manner", "parts", "retention"):
             return self._many(value, lambda code: word(self._language, name, code))
         if isinstance(value, bool):
             return translate(self._language, N_("yes") if value else N_("no"))

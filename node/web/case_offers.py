@@ -45,6 +45,9 @@ _HOLDERS: Final[dict[Action, Kind]] = {
     Action.fulfil: Kind.FULFILLED,
     Action.call: Kind.CALLED,
     Action.report: Kind.REPORTED,
+    Action.inquire: Kind.INQUIRED,
+    Action.file: Kind.FILED,
+    Action.archive: Kind.ARCHIVED,
 }
 """What the holder itself writes, and the entry that it becomes."""
 
@@ -136,6 +139,7 @@ def _as_holder(situation: Situation, state: CaseState) -> Iterator[Action]:
         Action.fulfil: bool(open_terms(state)),
         Action.call: situation.has_stations,
         Action.report: bool(open_calls(state, situation.me)),
+        Action.archive: state.archive is None,
         Action.close: not state.missing_countersignatures(),
     }
     for action, kind in _HOLDERS.items():

@@ -26,6 +26,7 @@ from node.web.center import center_of
 from node.web.joint_view import joint_view
 from node.web.rendering import render
 from node.web.session import signed_in
+from protocol import dossier
 
 router = APIRouter()
 
@@ -80,6 +81,7 @@ def _page(
         why=why_not_closed(situation, caller.roles),
         orders=open_urges(case.state) if case.state is not None else [],
         visits=planned_visits(case),
+        lacking=dossier.missing(case.state) if case.state is not None else [],
         actions=actions,
         leading=leading(situation, actions),
         shown_actions=SHOWN_ACTIONS,

@@ -95,6 +95,53 @@ SETTLING: Final = (
 )
 """From the first session to the last term."""
 
+FILING: Final = (
+    CaseAction(
+        action=Action.inquire,
+        act="inquiries",
+        model=inputs.InquiryInput,
+        label=N_("Record an inquiry"),
+        icon="search",
+        fields=(
+            Field(name="held_at", label=N_("Held at"), kind="instant", required=True),
+            Field(name="place", label=N_("Place"), required=True, limit=e.PLACE_MAX),
+            Field(name="inquirers", label=N_("Asked by"), kind="names", required=True, hint=NAMES),
+            Field(name="asked", label=N_("Who was asked"), required=True, limit=e.NAME_MAX),
+            Field(name="text", label=N_("What was said"), kind="long", required=True, limit=e.TEXT_MAX),
+        ),
+    ),
+    CaseAction(
+        action=Action.file,
+        act="filings",
+        model=inputs.FileInput,
+        label=N_("File papers"),
+        icon="files",
+        fields=(
+            Field(name="parts", label=N_("Parts of the dossier"), kind="choices", required=True, words="parts"),
+            Field(name="pages", label=N_("Sheets"), kind="number"),
+            Field(name="note", label=N_("Remark"), kind="long", limit=e.TEXT_MAX),
+        ),
+    ),
+    CaseAction(
+        action=Action.archive,
+        act="archive",
+        model=inputs.ArchiveInput,
+        label=N_("Archive the dossier"),
+        icon="archive",
+        fields=(
+            Field(name="retention", label=N_("Kept for"), kind="choice", required=True, words="retention"),
+            Field(
+                name="explanation",
+                label=N_("Explanation"),
+                kind="long",
+                limit=e.REASON_MAX,
+                hint=N_("Needed where a part is missing: why."),
+            ),
+        ),
+    ),
+)
+"""What belongs to the dossier alone."""
+
 DECIDING: Final = (
     CaseAction(
         action=Action.claim_subsidy,

@@ -4,6 +4,7 @@ Kinds are past tense: an entry says what happened. Bodies are frozen, fields are
 """
 
 from protocol.entries.calls import Called, Reported
+from protocol.entries.dossier import PAGES_MAX, Archived, Filed, Inquired
 from protocol.entries.entry import (
     BODIES,
     CONTEXT,
@@ -73,6 +74,7 @@ __all__ = [
     "MEDIATORS_MAX",
     "MEMBERS_MAX",
     "NAME_MAX",
+    "PAGES_MAX",
     "PARTICIPANTS_MAX",
     "PARTIES_MAX",
     "PARTNERS_MAX",
@@ -90,6 +92,7 @@ __all__ = [
     "Absorbed",
     "Agreed",
     "Answered",
+    "Archived",
     "Assigned",
     "Body",
     "Bounced",
@@ -105,8 +108,10 @@ __all__ = [
     "Escalated",
     "Extended",
     "Failed",
+    "Filed",
     "Fulfilled",
     "Graded",
+    "Inquired",
     "Invited",
     "Joined",
     "JointNoted",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from protocol.entries import calls, joint, matter, mediation, subsidies, supervision, transfers
+from protocol.entries import calls, dossier, joint, matter, mediation, subsidies, supervision, transfers
 from protocol.entries.kinds import Kind
 from protocol.entries.parts import Body, WithReason
 from protocol.errors import BadRecord
@@ -31,6 +31,9 @@ BODIES: dict[str, type[Body]] = {
     Kind.REOPENED: mediation.Reopened,
     Kind.MERGED: matter.Merged,
     Kind.ABSORBED: matter.Absorbed,
+    Kind.INQUIRED: dossier.Inquired,
+    Kind.FILED: dossier.Filed,
+    Kind.ARCHIVED: dossier.Archived,
     Kind.VISITED: mediation.Visited,
     Kind.VISIT_MISSED: mediation.VisitMissed,
     Kind.SUBSIDY_CLAIMED: subsidies.SubsidyClaimed,

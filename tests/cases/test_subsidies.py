@@ -26,6 +26,7 @@ def settled(scene: Scene) -> str:
     case = village.registers(title="秘密纠纷")
     village.does(case, "accept")
     village.does(case, "mediations", **SESSION)
+    village.does(case, "filings", parts=["notice", "identity"])
     village.does(case, "agree", agreement="各清各的沟")
     village.does(case, "close")
     return case
@@ -41,7 +42,7 @@ def test_a_claim_goes_up_without_a_party_is_approved_and_summed_up(paying: Scene
     case = settled(paying)
     refused = paying.village.refused(case, "subsidy", **CLAIM)
     assert (refused.status, refused.type, refused.document["dossier"]) == (409, "dossier-incomplete", ["visit"])
-    assert refused.document["detail"].endswith("Missing: a planned visit.")
+    assert refused.document["detail"].endswith("Missing: Visit record.")
     paying.village.does(case, "follow-ups", held_at=paying.fed.clock.now().isoformat(), method="电话")
     assert paying.sees(case) == {VILLAGE: "full"}
     paying.village.does(case, "subsidy", **CLAIM)

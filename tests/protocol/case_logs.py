@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from protocol import entries as e
 from protocol.case import CaseState
-from protocol.codes import Category, Grade, Status
+from protocol.codes import Category, Grade, Part, Retention, Status
 from protocol.entries import Body, Entry, EntryHead, Kind
 from protocol.folding import fold
 from protocol.records import Record
@@ -208,6 +208,11 @@ BODIES: dict[Kind, Body] = {
     Kind.MERGED: e.Merged(into="another"),
     Kind.ABSORBED: e.Absorbed(case_id="another", number="谢官营〔2026〕9号"),
     Kind.RULED: e.Ruled(to=VILLAGE, reason="属地", by=COUNTY),
+    Kind.INQUIRED: e.Inquired(
+        held_at=START, place="三组", inquirers=("王调解员",), asked="周某", text="沟是两家共用的"
+    ),
+    Kind.FILED: e.Filed(parts=(Part.NOTICE,)),
+    Kind.ARCHIVED: e.Archived(retention=Retention.SHORT, explanation="当场口头告知"),
     Kind.VISITED: e.Visited(held_at=START, method="上门"),
     Kind.ESCALATED: e.Escalated(to=TOWN, reason="超出能力"),
     Kind.ASSIGNED: assigned(),

@@ -42,6 +42,9 @@ closed              -         -         -        +      +      -       -        
 reopened            -         -         -        -      -      +       +         +       -
 merged              +         +         +        +      +      -       -         -       -
 absorbed            +         +         +        +      +      +       +         +       -
+inquired            +         +         +        +      +      -       -         -       -
+filed               +         +         +        +      +      +       +         +       -
+archived            -         -         -        -      -      +       +         +       -
 visited             -         -         -        +      +      +       -         -       -
 escalated           +         +         +        +      +      -       -         -       -
 assigned            +         +         +        +      +      -       -         -       -

@@ -6,7 +6,7 @@ import pytest
 
 from protocol import entries as e
 from protocol.case import CaseState, SubsidyState
-from protocol.codes import Grade
+from protocol.codes import Grade, Part
 from protocol.entries import Kind
 from protocol.errors import Refused
 from protocol.policy import Policy
@@ -24,6 +24,7 @@ def settled(*terms: e.Term, grade: Grade = Grade.LOW, visited: bool = True) -> L
     log.append(Kind.GRADED, e.Graded(grade=grade, reason="r"))
     log.accept()
     log.append(Kind.MEDIATED, mediated())
+    log.append(Kind.FILED, e.Filed(parts=(Part.NOTICE, Part.IDENTITY)))
     log.append(Kind.AGREED, e.Agreed(agreement="a", terms=terms, visit_on=(DAY,)))
     log.append(Kind.CLOSED)
     if visited:
@@ -55,9 +56,9 @@ def test_without_a_rule_nothing_is_paid() -> None:
 
 
 def test_a_claim_says_what_the_dossier_lacks() -> None:
-    assert missing(Log().state) == ["settled", "session", "agreement", "visit"]
+    assert missing(Log().state) == ["settled", Part.MEDIATION, Part.AGREEMENT]
     log = settled(e.Term(text="赔偿"), visited=False)
-    assert missing(log.state) == ["visit", "fulfilment"]
+    assert missing(log.state) == [Part.FULFILMENT, Part.VISIT]
     for attempt in (
         lambda: claim(FLAT, log.state, OURS),
         lambda: log.append(
@@ -69,7 +70,7 @@ def test_a_claim_says_what_the_dossier_lacks() -> None:
             attempt()
         assert (refused.value.reason, refused.value.members) == (
             "dossier-incomplete",
-            {"dossier": ["visit", "fulfilment"]},
+            {"dossier": [Part.FULFILMENT, Part.VISIT]},
         )
     log.append(Kind.VISITED, e.Visited(held_at=START, method="电话", visit_on=DAY))
     assert log.state.agreement_seq is not None

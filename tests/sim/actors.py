@@ -22,7 +22,7 @@ from node.problems import Problem
 from node.unit import unit_of
 from protocol import entries as e
 from protocol.case import CaseState
-from protocol.codes import Category, Grade, PartyRole, Trigger
+from protocol.codes import Category, Grade, Part, PartyRole, Retention, Trigger
 from tests.sim.loop import Crash
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ INPUTS: dict[str, type[inputs.Input]] = {
     "calls/report": ReportInput,
 }
 Given = dict[str, Any]
+FILED = [Part.NOTICE, Part.IDENTITY, Part.EVIDENCE, Part.MEDIATION]
+"""Parts of a dossier that people file; the last one is printed instead, hence refused."""
 HELD_AT = "2026-03-02T09:00:00+08:00"
 
 
@@ -184,11 +186,11 @@ class Actors:
         ended = sight.status in {"closed", "withdrawn", "referred", "merged"}
         weights = {"notes": 1.0, "correct": 0.4, "grade": 0.0 if ended else 0.6}
         if ended:
-            weights |= {"reopen": 1.0, "follow-ups": 1.0}
+            weights |= {"reopen": 1.0, "follow-ups": 1.0, "archive": 0.7}
         else:
             moving = self._world.profile.moving
             weights |= {"escalate": 2.5 * moving, "withdraw": 0.15, "refer": 0.15, "merge": 0.2, "joint": 1.0}
-            weights |= {"calls": 0.7, "calls/report": 1.5 if state.get("calls") else 0.0}
+            weights |= {"inquiries": 0.3, "calls": 0.7, "calls/report": 1.5 if state.get("calls") else 0.0}
             weights["accept"] = 4.0 if custody.get("accepted_by") is None else 0.0
             weights["assign"] = 3.0 * moving if self._world.has_children(machine.code) else 0.0
             weights["return"] = 1.5 * moving if custody.get("stack") else 0.0
@@ -201,7 +203,7 @@ class Actors:
         if any(not urge.get("answered") for urge in state.get("urges", {}).values()):
             weights["urge/answer"] = 2.0
         if sight.status in {"agreed", "closed"}:
-            weights["fulfilments"] = 0.7
+            weights |= {"fulfilments": 0.7, "filings": 0.7}
         if state.get("partners"):
             weights["joint/entries"] = 1.0
         return self._weighted(weights)
@@ -323,6 +325,15 @@ _FORMS: dict[str, Form] = {
     "extend": lambda random, text, _sight: {"working_days": random.randint(1, 9), "consented": [text], "reason": text},
     "subsidy": lambda _random, text, _sight: {"mediators": [text]},
     "subsidy/judge": lambda random, _text, _sight: {"approved": random.random() < 0.7},
+    "inquiries": lambda _random, text, _sight: {
+        "held_at": HELD_AT,
+        "place": "村委会",
+        "inquirers": ["王调解员"],
+        "asked": text,
+        "text": text,
+    },
+    "filings": lambda random, text, _sight: {"parts": random.sample(FILED, 2), "note": text},
+    "archive": lambda random, text, _sight: {"retention": random.choice(list(Retention)), "explanation": text},
     "calls": lambda _random, text, _sight: {"stations": ["s1"], "task": text, "report_by": "2090-01-01T09:00:00Z"},
     "calls/report": lambda random, text, sight: {
         "call_seq": int(random.choice(list(sight.state.get("calls", {})) or ["1"])),

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from node.clock import local_day
 from protocol import entries as e
 from protocol.case import CaseState
-from protocol.codes import Category, Grade, default_level
+from protocol.codes import Category, Grade, Part, default_level
 from protocol.custody import destination_of_return
 from protocol.entries import Body, Entry, EntryHead, Kind, read_entry, verify_entry, write_entry
 from protocol.errors import Refused
@@ -233,6 +233,7 @@ def _settle(lives: Lives, case_id: str, _center: str) -> object:
     for kind, body in (
         (Kind.ACCEPTED, Body()),
         (Kind.MEDIATED, MEDIATED),
+        (Kind.FILED, e.Filed(parts=(Part.NOTICE, Part.IDENTITY))),
         (Kind.AGREED, AGREED),
         (Kind.VISITED, VISITED.model_copy(update={"visit_on": VISIT_ON[0]})),
         (Kind.CLOSED, Body()),

@@ -94,6 +94,7 @@ def test_a_subsidy_is_claimed_on_the_page_when_the_rules_pay_one(centers: Center
     path = register(client)
     send(client, f"{path}/accept")
     send(client, f"{path}/mediations", **SESSION)
+    send(client, f"{path}/filings", parts=["notice", "identity"])
     send(client, f"{path}/agree", agreement="各清各的沟")
     send(client, f"{path}/close")
     send(client, f"{path}/follow-ups", held_at="2026-03-02T09:00", method="电话", satisfied="yes")
