@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from node import policies
 from node.accounts.passwords import PasswordHasher
+from node.accounts.throttle import Throttle
 from node.audit.trail import KEPT_DAYS_MIN
 from node.clock import Clock
 from node.db import Database
@@ -36,6 +37,7 @@ class Center:
         directory: the centers it knows.
         clock: its clock.
         hasher: hashes passwords.
+        throttle: counts failed sign-ins.
         root_key: public signing key of the root, the anchor of trust.
         metrics: counters of this process.
         courtesy: whether a request is being answered; links wait for that.
@@ -59,6 +61,7 @@ class Center:
     data_dir: Path | None = None
     backup_to_parent: bool = True
     audit_days: int = KEPT_DAYS_MIN
+    throttle: Throttle = field(default_factory=Throttle)
     metrics: Metrics = field(default_factory=Metrics)
     courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from node import db
 from node.accounts import service as accounts
+from node.accounts.throttle import Throttle
 from node.cli import app
 from node.commands.terminal import language_of, width_of
 from node.federation.tables import LinkRow
@@ -237,13 +238,18 @@ def test_users_are_added_listed_disabled(root: Made) -> None:
     assert "yang" in done("user", "list", *at)
     database, clock, hasher = root.center.database, root.center.clock, root.center.hasher
     with pytest.raises(Exception, match="wrong"):
-        accounts.login(database, clock, hasher, username="yang", password="correct horse")
+        accounts.login(database, clock, hasher, Throttle(), username="yang", password="correct horse")
 
 
 def test_a_made_up_password_is_shown_once_and_works(root: Made) -> None:
     password = done("user", "password", "clerk", "--generate", "-d", root.directory).splitlines()[-1]
     issued = accounts.login(
-        root.center.database, root.center.clock, root.center.hasher, username="clerk", password=password
+        root.center.database,
+        root.center.clock,
+        root.center.hasher,
+        root.center.throttle,
+        username="clerk",
+        password=password,
     )
     assert issued.token
 

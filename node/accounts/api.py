@@ -74,6 +74,7 @@ def login(request: Request, response: Response, credentials: LoginIn) -> IssuedO
         center.database,
         center.clock,
         center.hasher,
+        center.throttle,
         username=credentials.username,
         password=credentials.password,
         address=address_of(request),

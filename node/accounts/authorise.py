@@ -22,6 +22,7 @@ from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import ROLE_NAMES, Action, allowed, roles_for
 from node.accounts.service import Caller, authenticate
 from node.accounts.tables import TokenKind
+from node.accounts.throttle import Throttle
 from node.audit.requests import note_refusal
 from node.clock import Clock
 from node.db import Database
@@ -54,6 +55,11 @@ class AccountsCenter(Protocol):
     @property
     def hasher(self) -> PasswordHasher:
         """How passwords are hashed here."""
+        ...
+
+    @property
+    def throttle(self) -> Throttle:
+        """How often sign-ins failed here."""
         ...
 
 

@@ -5,6 +5,7 @@ database: checking a password is slow on purpose, and nobody else's write may wa
 """
 
 import hashlib
+import math
 import secrets
 import unicodedata
 import uuid
@@ -19,6 +20,8 @@ from sqlalchemy.orm import Session, selectinload
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
 from node.accounts.tables import Token, TokenKind, User, UserRole
+from node.accounts.throttle import Throttle
+from node.accounts.weak import has_name, is_common
 from node.audit import trail
 from node.clock import Clock
 from node.db import Database
@@ -109,7 +112,7 @@ def create_user(
         id=str(uuid.uuid4()),
         username=name,
         display_name=shown,
-        password_hash=hasher.hash(_acceptable(password)),
+        password_hash=hasher.hash(_acceptable(password, name)),
         disabled_at=None,
         created_at=clock.now(),
         role_rows=[UserRole(role=role.value) for role in sorted(set(roles))],
@@ -183,10 +186,10 @@ def set_password(session: Session, hasher: PasswordHasher, username: str, passwo
     """Replace a password; all tokens of the user end.
 
     Raises:
-        Problem: 404 ``not-found``; 422 ``invalid`` for a password that is too short or too long.
+        Problem: 404 ``not-found``; 422 ``invalid`` for a password that is too short, too long or guessed first.
     """
     user = _find(session, username)
-    user.password_hash = hasher.hash(_acceptable(password))
+    user.password_hash = hasher.hash(_acceptable(password, user.username))
     _forget_tokens(session, user)
 
 
@@ -205,6 +208,7 @@ def login(
     database: Database,
     clock: Clock,
     hasher: PasswordHasher,
+    throttle: Throttle,
     *,
     username: str,
     password: str,
@@ -214,16 +218,24 @@ def login(
     """Give out a token to whoever knows the password.
 
     Raises:
-        Problem: 401 ``bad-credentials``, the same for an unknown name, a wrong password, a disabled account.
+        Problem: 401 ``bad-credentials``, the same for an unknown name, a wrong password, a disabled account; 429
+            ``too-many-tries`` after several failures, until the pause is over.
     """
+    tried = normal_username(username) or username[:USERNAME_MAX]
+    if pause := math.ceil(throttle.wait(tried, address)):
+        raise Problem(
+            429, N_("too-many-tries"), N_("Too many failed sign-ins. Try again in {retry_after} s."), retry_after=pause
+        )
     with database.read() as session:
         known = _credentials(session, username)
     if not hasher.verify(known.password_hash if known else None, password) or known is None:
+        throttle.failed(tried, address)
         with database.write() as session:
             # A name that nobody has may be a password typed into the wrong field.
             name = normal_username(username) or "" if known is not None else ""
             trail.record(session, clock.now(), trail.Actor(name or "?", address), trail.Event.LOGIN_FAILED)
         raise _bad_credentials()
+    throttle.succeeded(tried, address)
     better_hash = hasher.hash(password) if hasher.outdated(known.password_hash) else known.password_hash
     with database.write() as session:
         issued = _issue(session, clock, known, better_hash, kind)
@@ -358,7 +370,7 @@ def _issue(session: Session, clock: Clock, verified: _Verified, password_hash: s
     return issued
 
 
-def _acceptable(password: str) -> str:
+def _acceptable(password: str, username: str) -> str:
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise Problem(
             422,
@@ -367,6 +379,10 @@ def _acceptable(password: str) -> str:
             shortest=PASSWORD_MIN,
             limit=PASSWORD_MAX,
         )
+    if is_common(password):
+        raise Problem(422, N_("invalid"), N_("This password is one of the most common ones; choose another."))
+    if has_name(password, username):
+        raise Problem(422, N_("invalid"), N_("A password must not contain the user name."))
     return password
 
 

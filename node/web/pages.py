@@ -106,6 +106,7 @@ def login(
     center = center_of(request)
     language = language_of(request)
     errors: dict[str, str] = {}
+    status = 422
     if not username.strip():
         errors["username"] = translate(language, N_("Enter your user name."))
     if not password:
@@ -116,21 +117,23 @@ def login(
                 center.database,
                 center.clock,
                 center.hasher,
+                center.throttle,
                 username=username,
                 password=password,
                 kind=TokenKind.session,
                 address=address_of(request),
             )
         except Problem as problem:
-            if problem.status != HTTPStatus.UNAUTHORIZED:
+            if problem.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}:
                 raise
+            status = 429 if problem.status == HTTPStatus.TOO_MANY_REQUESTS else 422
             errors["username"] = str(problem.document(language)["detail"])
         else:
             response = see_other(local_path(next))
             session.keep(response, request, issued)
             return response
     values = {"username": username}
-    return render(request, "login.html", status=422, next=local_path(next), values=values, errors=errors)
+    return render(request, "login.html", status=status, next=local_path(next), values=values, errors=errors)
 
 
 @_router.post("/logout")

@@ -11,6 +11,7 @@ from node import errors_http
 from node.accounts import api, service
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
+from node.accounts.throttle import Throttle
 from node.clock import Clock
 from node.db import Database
 
@@ -26,6 +27,7 @@ class Center:
     database: Database
     clock: Clock
     hasher: PasswordHasher
+    throttle: Throttle
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,7 @@ def hasher() -> PasswordHasher:
 
 @pytest.fixture
 def center(database: Database, clock: Clock, hasher: PasswordHasher) -> Center:
-    return Center(database, clock, hasher)
+    return Center(database, clock, hasher, Throttle(lambda: clock.now().timestamp()))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
 from node.accounts.service import Caller, Issued
 from node.accounts.tables import Token, TokenKind, User
+from node.accounts.throttle import Throttle
 from node.clock import Clock
 from node.db import Base, Database
 from node.problems import Problem
@@ -37,7 +38,9 @@ class MovableClock(Clock, Protocol):
 
 
 def log_in(center: Center, username: str, password: str = PASSWORD, **options: TokenKind) -> Issued:
-    return service.login(center.database, center.clock, center.hasher, username=username, password=password, **options)
+    return service.login(
+        center.database, center.clock, center.hasher, Throttle(), username=username, password=password, **options
+    )
 
 
 def who_is(center: Center, token: str, kind: TokenKind | None = None) -> Caller | None:
@@ -164,7 +167,7 @@ def test_checking_a_password_holds_up_nobodys_write(center: Center, add_user: Ad
             return super().verify(password_hash, password)
 
     watched = WatchedHasher(memory_kib=8, passes=1)
-    service.login(center.database, center.clock, watched, username="ali", password=PASSWORD)
+    service.login(center.database, center.clock, watched, Throttle(), username="ali", password=PASSWORD)
     assert written.is_set()
 
 
@@ -182,6 +185,7 @@ def test_a_user_disabled_while_the_password_is_checked_does_not_get_in(center: C
             center.database,
             center.clock,
             SlowHasher(memory_kib=8, passes=1),
+            Throttle(),
             username="ali",
             password=PASSWORD,
         )
@@ -191,7 +195,7 @@ def test_a_user_disabled_while_the_password_is_checked_does_not_get_in(center: C
 def test_a_login_makes_an_outdated_hash_anew(center: Center, add_user: AddUser) -> None:
     add_user("ali", Role.clerk)
     stronger = PasswordHasher(memory_kib=16, passes=1)
-    service.login(center.database, center.clock, stronger, username="ali", password=PASSWORD)
+    service.login(center.database, center.clock, stronger, Throttle(), username="ali", password=PASSWORD)
     with center.database.read() as session:
         (stored,) = session.scalars(select(User.password_hash))
     assert not stronger.outdated(stored)
