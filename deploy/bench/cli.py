@@ -76,10 +76,11 @@ def reconnect(
 def pages(
     cases: Annotated[int, typer.Option(min=1, help="Cases of the county.")] = pages_bench.CASES,
     many: Annotated[int, typer.Option(min=0, help="Cases of the larger county; 0: none.")] = pages_bench.MANY,
+    users: Annotated[int, typer.Option(min=1, help="People who take turns.")] = pages_bench.USERS,
     as_json: AsJson = False,
 ) -> None:
     """Server time of every page of a county, beside an empty FastAPI page; the board beside a larger county's."""
-    _show(pages_bench.measure(cases, many), as_json=as_json)
+    _show(pages_bench.measure(cases, many, users), as_json=as_json)
 
 
 @app.command(name="all")

@@ -62,17 +62,18 @@ class Took(NamedTuple):
     cpu: float
 
 
-def measure(cases: int = CASES, many: int = MANY) -> dict[str, float | int]:
+def measure(cases: int = CASES, many: int = MANY, users: int = USERS) -> dict[str, float | int]:
     """Milliseconds at the 95th percentile of each page, and how many empty pages fit into it.
 
     Args:
         cases: of the county.
         many: of the larger county, whose board is read beside; 0 for none.
+        users: people who take turns.
     """
     with TemporaryDirectory() as directory, county(Path(directory), cases) as center:
         case = open_case(center)
-        people = [_signed_in(center, number) for number in range(USERS)]
-        nobody = [TestClient(_empty_app())] * USERS
+        people = [_signed_in(center, number) for number in range(users)]
+        nobody = [TestClient(_empty_app())] * users
         empty = _times(nobody, "/")
         found: dict[str, list[Took]] = {}
         for name, path in PAGES.items():
@@ -80,13 +81,13 @@ def measure(cases: int = CASES, many: int = MANY) -> dict[str, float | int]:
             found[name] = _times(people, path.format(case=case))
             empty += _times(nobody, "/")
         found["board_after_a_change"] = _times(people, "/board", before=lambda: _change(center, case))
-        return _figures(cases, empty, found) | (_beside(people, many) if many else {})
+        figures = {"cases": cases, "users": users} | _figures(empty, found)
+        return figures | (_beside(people, many) if many else {})
 
 
-def _figures(cases: int, empty: Sequence[Took], found: Mapping[str, Sequence[Took]]) -> dict[str, float | int]:
+def _figures(empty: Sequence[Took], found: Mapping[str, Sequence[Took]]) -> dict[str, float | int]:
     plain, plain_cpu = p95([one.wall for one in empty]), p95([one.cpu for one in empty])
-    figures: dict[str, float | int] = {"cases": cases, "users": USERS}
-    figures |= {"empty_p95_ms": round(plain, 2), "empty_cpu_p95_ms": round(plain_cpu, 2)}
+    figures: dict[str, float | int] = {"empty_p95_ms": round(plain, 2), "empty_cpu_p95_ms": round(plain_cpu, 2)}
     for name, times in found.items():
         wall, cpu = p95([one.wall for one in times]), p95([one.cpu for one in times])
         figures |= {f"{name}_p95_ms": round(wall, 1), f"{name}_cpu_p95_ms": round(cpu, 1)}
@@ -100,7 +101,7 @@ def _beside(people: Sequence[TestClient], many: int) -> dict[str, float | int]:
     """The board here and in a larger county, in turns."""
     say(f"the board beside one of {many} cases")
     with TemporaryDirectory() as directory, county(Path(directory), many) as larger:
-        others = [_signed_in(larger, number) for number in range(USERS)]
+        others = [_signed_in(larger, number) for number in range(len(people))]
         pairs = [
             (client, other, path)
             for path in ("/board", "/board?period=all")

@@ -61,8 +61,8 @@ def test_an_escalation_is_timed_beside_a_bare_round_trip_and_a_bare_commit() -> 
 
 
 def test_every_page_of_a_county_is_timed_and_a_hundred_times_the_cases_change_little() -> None:
-    figures = bench("pages", "--cases", "400", "--many", "40000")
-    assert figures["cases"] == 400
+    figures = bench("pages", "--cases", "200", "--many", "20000", "--users", "4")
+    assert figures["cases"] == 200
     pages = [name for name in figures if name.endswith("_in_empty_pages")]
     assert {"today_in_empty_pages", "board_in_empty_pages", "links_in_empty_pages"} <= set(pages)
     assert all(figures[name] > 1 for name in pages), figures
