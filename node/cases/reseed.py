@@ -99,8 +99,8 @@ def _tell(unit: Unit, case_id: str, peer: str) -> bool:
     """Tell one case as far as its log lets this center know it; says whether there was something to tell."""
     sheet = unit.book.sheet(case_id)
     state = sheet.state
-    if state is None or sheet.view_until is not None:  # what a broken glass shows is not ours to tell
-        return False
+    if state is None or (sheet.view_until is not None and state.holder != peer):
+        return False  # what a broken glass shows is nobody's but the holder's
     flight = state.custody.flight
     if flight is not None and (flight.sender, flight.to) == (unit.me, peer):
         transfers.repeat(unit, state)

@@ -80,10 +80,12 @@ def test_what_others_hold_comes_back_with_custody_and_the_rest_is_named(
     shared = scene.village.registers()
     scene.village.does(shared, "accept")
     scene.village.does(shared, "joint", partners=[OTHER_VILLAGE, FAR_VILLAGE], reason="三村交界")
+    viewed = scene.village.registers(grade="high")
     scene.settle()
     scene.other_village.asks(shared, "joint/accept")
+    scene.town.asks(viewed, "view", reason="督查")
     scene.settle()
-    logs = {case: scene.village.case(case)["log"] for case in (given_away, returned, shared)}
+    logs = {case: scene.village.case(case)["log"] for case in (given_away, returned, shared, viewed)}
     scene.stop(VILLAGE)
     scene.town.does(assigned, "assign", to=VILLAGE, **FOUR)
     url = None
@@ -96,15 +98,15 @@ def test_what_others_hold_comes_back_with_custody_and_the_rest_is_named(
     scene.settle()
     assert ended(scene.village)
     assert {case: scene.village.case(case)["log"] for case in logs} == logs
-    holders = {case: scene.village.case(case)["holder"] for case in (given_away, returned, shared, assigned)}
-    assert holders == {given_away: TOWN, returned: VILLAGE, shared: VILLAGE, assigned: VILLAGE}
+    holders = {case: scene.village.case(case)["holder"] for case in (given_away, returned, shared, viewed, assigned)}
+    assert holders == {given_away: TOWN} | dict.fromkeys((returned, shared, viewed, assigned), VILLAGE)
     assert scene.village.sees(never_left) is None
     assert list(loss(scene.village).values()) == list(loss(scene.town).values()) == ["1"]
     # People go on where they were, and no number is given twice.
     scene.village.does(returned, "accept")
     scene.far_village.asks(shared, "joint/accept")
     number = scene.village.case(scene.village.registers())["number"]
-    assert number.endswith("-0005")
+    assert number.endswith("-0006")
     scene.settle()
     for desk in (scene.village, scene.other_village, scene.far_village):
         assert desk.case(shared)["log"] == scene.village.case(shared)["log"]
