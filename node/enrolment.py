@@ -71,7 +71,7 @@ def enroll(
     name, level = _named(center, code, name, level)
     url, ca = brokers.children_url(settings), brokers.ca_pem(settings)
     keys = new_keys(center.random_bytes)
-    link_seed, link_key = new_user_seed()
+    link_seed, link_key = new_user_seed(center.random_bytes)
     with unit_on_newest(center) as unit:
         _check_free(unit, code, again=again)
         chain = _chain(unit, center.code)

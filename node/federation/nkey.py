@@ -5,6 +5,7 @@ proves who connects, nothing else: frames and entries are signed with the center
 """
 
 import os
+from collections.abc import Callable
 
 import nkeys  # type: ignore[import-untyped]
 
@@ -18,9 +19,9 @@ class BadSeed(ValueError):
     """This is not the NKey seed of a user."""
 
 
-def new_user_seed() -> tuple[str, str]:
-    """Make a key pair of a user from the system's randomness; return its seed and its public key."""
-    seed = nkeys.encode_seed(os.urandom(SEED_BYTES), nkeys.PREFIX_BYTE_USER).decode("ascii")
+def new_user_seed(random_bytes: Callable[[int], bytes] = os.urandom) -> tuple[str, str]:
+    """Make a key pair of a user, from the system's randomness; return its seed and its public key."""
+    seed = nkeys.encode_seed(random_bytes(SEED_BYTES), nkeys.PREFIX_BYTE_USER).decode("ascii")
     return seed, public_of(seed)
 
 

@@ -191,7 +191,7 @@ def move(center: Center, child: str, parent: str) -> bool:
         tree = unit.tree
         check_known(tree, child)
         check_known(tree, parent)
-        if child == parent or tree.is_ancestor(child, parent):
+        if tree.is_ancestor(child, parent) or child in _line_to_come(tree, parent):
             raise EnrolmentRefused(N_("{code} can't move below itself."), code=child)
         check_above_both(tree, unit.me, child, parent)
         if tree.retired(child) or tree.retired(parent):
@@ -204,6 +204,17 @@ def move(center: Center, child: str, parent: str) -> bool:
             return False
         spread(unit, [certify_anew(unit, child, moving_to=parent if parent != claims.parent else None)])
         return True
+
+
+def _line_to_come(tree: Tree, code: str) -> list[str]:
+    """A center and all who will stand above it when everybody who was released has moved."""
+    found: list[str] = []
+    here: str | None = code
+    while here is not None and here not in found:
+        found.append(here)
+        claims = tree.claims[here]
+        here = claims.moving_to or claims.parent
+    return found
 
 
 def _depth(tree: Tree, code: str) -> int:

@@ -1,5 +1,7 @@
 """A center comes under another parent, by decision or because its parent was merged; nothing is lost on the way."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
@@ -16,6 +18,7 @@ from tests.cases.scene import (
     TOWN,
     VILLAGE,
     Scene,
+    scene_of,
 )
 from tests.rehoming.books import balanced, counters, holders, in_flight, total, until
 
@@ -216,3 +219,10 @@ def test_what_cannot_move_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(EnrolmentRefused, match=reason):
         move(shared_scene[at].center, child, parent)
+
+
+def test_two_centers_are_not_sent_below_each_other_while_neither_has_moved(tmp_path: Path) -> None:
+    with scene_of(tmp_path, started=False) as scene:
+        assert move(scene.county.center, TOWN, OTHER_TOWN)
+        with pytest.raises(EnrolmentRefused, match="below itself"):
+            move(scene.county.center, OTHER_TOWN, TOWN)
