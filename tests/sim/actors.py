@@ -48,6 +48,8 @@ class Sight:
     holder: str | None
     status: str
     epoch: int
+    returns: int
+    subsidy: dict[str, Any]
     state: dict[str, Any]
     invitation: dict[str, Any]
 
@@ -62,7 +64,7 @@ class Actors:
         self._rate = 1.0
         self._serial = 0
         self._taste = {act: random.choice([0.2, 1.0, 1.0, 4.0]) for act in INPUTS}
-        self._registering = random.choice([0.04, 0.1, 0.25])
+        self._registering = random.choice(world.profile.registering)
         self.done = 0
         self.refused = 0
         self.unsaved = 0
@@ -146,10 +148,10 @@ class Actors:
 
     @staticmethod
     def _sight(machine: "Machine", case_id: str) -> Sight:
-        holder, status, epoch, state, invitation = machine.disk.raw.execute(
-            "SELECT holder, status, epoch, state, invitation FROM cases WHERE id = ?", (case_id,)
+        holder, status, epoch, returns, *documents = machine.disk.raw.execute(
+            "SELECT holder, status, epoch, returns, subsidy, state, invitation FROM cases WHERE id = ?", (case_id,)
         ).fetchone()
-        return Sight(case_id, holder, status, epoch, json.loads(state or "{}"), json.loads(invitation or "{}"))
+        return Sight(case_id, holder, status, epoch, returns, *(json.loads(each or "{}") for each in documents))
 
     # --- what people do ----------------------------------------------------------------------------
 
@@ -187,9 +189,11 @@ class Actors:
         weights = {"notes": 1.0, "correct": 0.4, "grade": 0.0 if ended else 0.6}
         if ended:
             weights |= {"reopen": 1.0, "follow-ups": 1.0, "archive": 0.7}
+            weights["subsidy"] = 2.0 if sight.status == "closed" and sight.subsidy.get("state") != "claimed" else 0.0
         else:
             moving = self._world.profile.moving
-            weights |= {"escalate": 2.5 * moving, "withdraw": 0.15, "refer": 0.15, "merge": 0.2, "joint": 1.0}
+            weights |= {"escalate": 2.5 * moving, "withdraw": 0.15, "refer": 0.15, "merge": 0.2}
+            weights["joint"] = self._world.profile.joint
             weights |= {"inquiries": 0.3, "calls": 0.7, "calls/report": 1.5 if state.get("calls") else 0.0}
             weights["accept"] = 4.0 if custody.get("accepted_by") is None else 0.0
             weights["assign"] = 3.0 * moving if self._world.has_children(machine.code) else 0.0
@@ -211,7 +215,8 @@ class Actors:
     def _as_other(self, machine: "Machine", sight: Sight) -> str:
         state, custody = sight.state, sight.state.get("custody", {})
         weights = {"notes": 0.7, "urge": 0.7, "view": 0.5, "reopen": 0.2, "follow-ups": 0.3, "joint/lead": 0.4}
-        weights["rule"] = 4.0 if state.get("returns", 0) > 1 else 0.2
+        weights["rule"] = 4.0 if sight.returns > 1 else 0.2
+        weights["subsidy/judge"] = 3.0 if sight.subsidy.get("state") == "claimed" else 0.0
         if custody.get("last_sender") == machine.code:
             weights["recall"] = 4.0
         invited = sight.invitation.get("kind")

@@ -4,17 +4,23 @@ from typing import Any
 
 from node.cases import acts, arrivals, granting, log, transfers
 from node.cases.book import Book
-from node.federation import chores, handlers, inbox, outbox, parking, reading
+from node.federation import chores, inbox, outbox, parking, reading
+from node.rehoming import moving
 from node.status import descendants
 from node.unit import Unit
 from protocol import case, folding
 from protocol.entries import Delivered, Entry, Kind
-from protocol.messages import Lane, Message, read_message
+from protocol.messages import Lane, Message, Type, read_message
 from protocol.payloads import TransferNotice
 from tests.sim.mutant import mutant, replace
 
 
-@mutant("a request that names an older epoch is granted all the same")
+def _handle(type_: Type, wrong: object) -> None:
+    """Give messages of a type to another handler; the table is the one of ``versions``."""
+    vars(inbox)["HANDLERS"][type_] = wrong
+
+
+@mutant("a request that names an older epoch is granted all the same", "crowded")
 def no_epoch_check_of_requests() -> None:
     replace(granting, "_is_stale", lambda _request, _header, _me: False)
 
@@ -40,8 +46,8 @@ def custody_applied_twice() -> None:
         return right_effect(state, entry) if state.custody.flight is not None else {}
 
     right = arrivals.on_transfer
-    handlers.HANDLERS["cn.liandong.case.transfer.v1"] = on_transfer
-    right_check = replace(case, "check", check)
+    _handle(Type.TRANSFER, on_transfer)
+    right_check = replace(folding, "check", check)
     right_effect = folding._EFFECTS[Kind.DELIVERED]  # noqa: SLF001
     folding._EFFECTS[Kind.DELIVERED] = delivered  # noqa: SLF001
 
@@ -168,4 +174,9 @@ def stale_header_wins() -> None:
         right(unit, message, payload)
 
     right = arrivals.on_header
-    handlers.HANDLERS["cn.liandong.case.header.v1"] = on_header
+    _handle(Type.HEADER, on_header)
+
+
+@mutant("what waited on a link is left behind when its center comes under another parent", "rehomed")
+def waiting_left_behind() -> None:
+    replace(moving, "readdress", lambda _unit, _rows, _neighbour: None)

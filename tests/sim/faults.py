@@ -50,6 +50,7 @@ class Faults:
             "rollback": self._rollback,
             "lost": self._lose,
             "clone": self._clone,
+            "rehome": world.decisions.decide,
         }
 
     def begin(self, length: float) -> None:
@@ -202,7 +203,7 @@ class Faults:
             machine = self._random.choice(newer)
             said: list[Said] = []
             self._world.actors.attempt(machine, "new type", lambda: said.append(self._world.futures.send(machine)))
-            if said and said[0].after is not None and self._random.random() < 0.5:
+            if said and said[0].after is not None and self._random.random() < 0.8:
                 assert said[0].subject is not None
                 self._world.actors.give(machine, said[0].subject, said[0].destination)
 
@@ -236,9 +237,9 @@ class Faults:
         self._later((2.0, 12.0), lambda: self.roll_back(machine, image))
 
     def _lose(self) -> None:
-        """A center without children loses everything; once in a run, so that not all are lost who know of a case."""
+        """A center loses everything; once in a run, so that not all are lost who know of a case."""
         machine = self._machine()
-        if self.struck["lost"] == 1 and machine.parent is not None and not self._world.has_children(machine.code):
+        if self.struck["lost"] == 1 and machine.parent is not None:
             Loss(self._world, machine).begin()
 
     def _clone(self) -> None:

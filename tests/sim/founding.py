@@ -6,12 +6,14 @@ Keys come from codes, so a certificate is the same in every run and a database i
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from random import Random
 
 from node.db import Base, Database
 from node.directory import add_certificates
 from node.divisions import Division, children_of, divisions
 from node.federation.lanes import add_link
+from node.federation.nkey import new_user_seed
 from node.federation.tables import IdentityRow
 from node.identity import Keys
 from protocol.centers import Certificate, Claims, issue
@@ -21,6 +23,9 @@ from tests.sim.disk import connection_of, engine_of, read_disk, write_disk
 
 COUNTY = "532923000000"
 """祥云县."""
+
+NOWHERE = Path("/nonexistent")
+"""A directory for settings; nothing is ever written there."""
 
 FOUNDING = -1
 """The engine on which databases are made."""
@@ -60,6 +65,12 @@ def keys_of(code: str, version: int = 1) -> Keys:
 
 
 @cache
+def link_key_of(code: str) -> str:
+    """The public key with which a center logs in at its parent's broker."""
+    return new_user_seed(lambda _count: keys_of(code).signing_seed)[1]
+
+
+@cache
 def certificate_of(code: str) -> Certificate:
     """The certificate of a center."""
     division = divisions()[code]
@@ -73,6 +84,7 @@ def certificate_of(code: str) -> Certificate:
         version=1,
         issuer=division.parent or code,
         issued_at=BEGIN,
+        link_key=link_key_of(code) if division.parent is not None else None,
     )
     return issue(keys_of(claims.issuer).signing, claims)
 
@@ -96,7 +108,7 @@ def founded(shape: Shape) -> dict[str, bytes]:
                 add_link(session, each.parent, "up", None)
             for other in shape.plan:
                 if other.parent == each.code:
-                    add_link(session, other.code, "down", f"U{other.code}")
+                    add_link(session, other.code, "down", link_key_of(other.code))
         made[each.code] = read_disk(database)
     return made
 

@@ -5,7 +5,6 @@ join file. At the center: ``join`` fills an empty database and begins the recove
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.cases import recovery
@@ -19,15 +18,13 @@ from node.identity import Keys
 from node.join_file import JoinFile
 from node.settings import OwnBroker, settings_of
 from protocol.keys import from_text
-from tests.sim.founding import COUNTY, empty_disk, keys_of
+from tests.sim.founding import COUNTY, NOWHERE, empty_disk, keys_of
 from tests.sim.loop import Crash
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
-NOWHERE = Path("/nonexistent")
-"""Nothing is ever written there."""
 AGAIN_S = 3.0
 """Pause before people try again what the parent could not do."""
 LETS_GO_S = 8.0
@@ -46,7 +43,7 @@ class Loss:
     def begin(self) -> None:
         """The machine is gone."""
         machine = self._machine
-        machine.crash("its machine is lost")
+        machine.crash("its machine is lost", with_broker=True)
         machine.absent = True
         self._world.trace.note(machine.code, "fault", "lost")
         self._world.oracle.forget(machine, empty_disk())

@@ -26,6 +26,7 @@ from tests.sim.disk import Disk
 from tests.sim.founding import COUNTY, keys_of
 from tests.sim.loop import Crash, Life
 from tests.sim.network import Hub, SimTransport
+from tests.sim.rehoming import SimReach
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -56,6 +57,7 @@ class Machine:
 
     Attributes:
         name: its center's code; a twin's is told apart.
+        parent: whom it stands under, as far as its process knows.
         fuses: points of the process where it dies, and how many more times it passes there before.
         full: whether its disk has room for nothing more.
         newer: whether it runs the newer version.
@@ -88,6 +90,11 @@ class Machine:
         return self.life is not None and self.life.alive
 
     @property
+    def has_broker(self) -> bool:
+        """Whether others can come under it."""
+        return self.level != "village"
+
+    @property
     def hub(self) -> Hub:
         """Its own broker."""
         return self.world.network.hubs[self.code]
@@ -107,6 +114,7 @@ class Machine:
         with database.read() as session:
             directory.refresh(session)
             incarnation, former = read_incarnation(session)
+        self.parent = directory.tree.parent(self.code)
         identity = Identity(self.code, self.level, incarnation, self.keys.signing, self.keys.sealing, former)
         self.center = Center(
             identity=identity,
@@ -117,18 +125,30 @@ class Machine:
             hasher=_hasher(),
             root_key=keys_of(COUNTY).signing.public,
             random_bytes=Random(f"{self.world.seed} {self.name} {self._lives}").randbytes,
+            reach=SimReach(self.code, self.level),
         )
-        hub = self._wire(life, self.hub, None) if self.world.has_children(self.code) else None
-        up = self._wire(life, self.world.network.hubs[self.parent], self.code) if self.parent is not None else None
+        self.center.read_policy()
+        hub = self._wire(life, self.hub, None) if self.has_broker else None
         context = life.context()
-        self.federation = context.run(self._federation, hub, up)
+        self.federation = context.run(self._federation, hub, self._wire_up(life))
         self._starting = self.world.loop.create_task(self.federation.start(), context=context)
 
     def _federation(self, hub: SimTransport | None, up: SimTransport | None) -> Federation:
         assert self.center is not None
         federation = Federation(self.center, hub, up)
         self.center.federation = federation
+        federation.parent_changed = self._go_over
         return federation
+
+    async def _go_over(self) -> SimTransport | None:
+        """The center came under another parent."""
+        assert self.center is not None
+        assert self.life is not None
+        self.parent = self.center.parent
+        return self._wire_up(self.life)
+
+    def _wire_up(self, life: Life) -> SimTransport | None:
+        return self._wire(life, self.world.network.hubs[self.parent], self.code) if self.parent is not None else None
 
     def _wire(self, life: Life, hub: Hub, way: str | None) -> SimTransport:
         wire = SimTransport(

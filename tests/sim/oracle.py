@@ -50,6 +50,8 @@ class Oracle:
         """Cases whose registration a person was told of, and where."""
         self.restored = Restored(world)
         self._seen = {code: Seen() for code in world.machines}
+        self._ended: set[frozenset[str]] = set()
+        """Pairs whose link has ended once; what begins anew begins at zero."""
 
     def forget(self, machine: "Machine", image: bytes | None, also: AbstractSet[str] = frozenset()) -> None:
         """A machine's disk becomes what an older copy holds, or its twin is gone, which had cases ``also``."""
@@ -178,6 +180,8 @@ class Oracle:
             readers.add(body["to"])
         if new.kind == "viewed":
             readers.add(body["by"])
+        if new.kind == "replaced":
+            readers.add(body["successor"])
         if new.kind == "joined":
             readers.add(body["center"])
         asked = body.get("request")
@@ -218,7 +222,9 @@ class Oracle:
             now = (last, offered, acked)
             if now == before:
                 continue
-            if self.restored.concerns(machine.code, peer):
+            if "#" in peer:  # what is kept of a link that ended
+                self._ended.add(frozenset({machine.code, peer.partition("#")[0]}))
+            if self._may_go_back(machine, peer):
                 seen.lanes[peer, lane] = now
                 continue
             where = f"{machine.code} to {peer}, lane {lane}: {before} became {now}"
@@ -245,7 +251,7 @@ class Oracle:
             before = seen.inbox.get((peer, lane), 0)
             if applied == before:
                 continue
-            if self.restored.concerns(machine.code, peer):
+            if self._may_go_back(machine, peer):
                 seen.inbox[peer, lane] = applied
                 continue
             where = f"{machine.code} from {peer}, lane {lane}: {before} became {applied}"
@@ -253,6 +259,12 @@ class Oracle:
                 raise Violation(f"{where}: applied went back")
             self._frames(machine, peer, lane, before, applied, where)
             seen.inbox[peer, lane] = applied
+
+    def _may_go_back(self, machine: "Machine", peer: str) -> bool:
+        """Whether positions may go back: somebody's database did, or the link ended and begins anew."""
+        return frozenset({machine.code, peer.partition("#")[0]}) in self._ended or self.restored.concerns(
+            machine.code, peer
+        )
 
     def _frames(self, machine: "Machine", peer: str, lane: str, before: int, applied: int, where: str) -> None:
         """What was applied is what the sender's outbox holds under these numbers."""

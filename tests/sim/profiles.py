@@ -17,6 +17,9 @@ class Profile:
         down_seconds: how long a crashed center stays down at most.
         slow_disks: how many of the seeds have slow disks.
         moving: how eagerly people move cases.
+        sizes: how many centers most seeds have.
+        registering: how many of all acts are registrations; each seed takes one.
+        joint: how eagerly people mediate jointly.
     """
 
     name: str
@@ -28,10 +31,13 @@ class Profile:
     down_seconds: float = 20.0
     slow_disks: float = 0.3
     moving: float = 1.0
+    sizes: tuple[int, ...] = (2, 3, 3, 4, 4, 5)
+    registering: tuple[float, ...] = (0.04, 0.1, 0.25)
+    joint: float = 1.0
 
     def draw_size(self, random: Random) -> int:
-        """How many centers: two to five, now and then more."""
-        return random.randint(6, self.most) if random.random() < 0.04 else random.choice([2, 3, 3, 4, 4, 5])
+        """How many centers: a few, now and then many."""
+        return random.randint(6, self.most) if random.random() < 0.04 else random.choice(self.sizes)
 
 
 WEATHER = frozenset({"drop", "duplicate", "reorder", "slow", "corrupt", "forge"})
@@ -41,6 +47,7 @@ RESTORED = frozenset({"rollback"})
 LOST = frozenset({"lost"})
 TWINS = frozenset({"clone"})
 VERSIONS = frozenset({"versions"})
+CHANGES = frozenset({"rehome"})
 
 PROFILES = {
     "calm": Profile("calm"),
@@ -49,13 +56,21 @@ PROFILES = {
     "lost": Profile("lost", faults=WEATHER | WIRES | MACHINES | LOST, always=LOST),
     "twins": Profile("twins", faults=WEATHER | WIRES | MACHINES | TWINS, always=TWINS),
     "mixed": Profile("mixed", faults=WEATHER | WIRES | MACHINES | VERSIONS, always=VERSIONS),
+    "crowded": Profile(
+        "crowded",
+        acts=(4.0, 8.0),
+        faults=WEATHER | WIRES,
+        always=frozenset({"slow"}),
+        moving=2.0,
+        sizes=(3, 3, 4),
+        registering=(0.02,),
+        joint=4.0,
+    ),
+    "rehomed": Profile("rehomed", faults=WEATHER | WIRES | MACHINES | CHANGES, always=CHANGES, sizes=(3, 4, 5, 6, 7)),
 }
 
-SHARES = {"default": 7, "mixed": 2, "lost": 1, "calm": 1}
-"""How often each profile is drawn where a seed draws it.
-
-``restored`` and ``twins`` are run by name until some hundred fresh seeds of each have held.
-"""
+SHARES = {"default": 7, "mixed": 2, "restored": 2, "rehomed": 2, "lost": 1, "twins": 1, "crowded": 1, "calm": 1}
+"""How often each profile is drawn where a seed draws it."""
 
 
 def drawn(seed: int) -> str:

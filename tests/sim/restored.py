@@ -20,11 +20,13 @@ class Shaken:
 
     Attributes:
         kept: signatures of the entries that another database held when it happened.
-        may_be_gone: whether no other database knew of it then.
+        viewed: those that somebody held who had broken the glass; they are purged when the view is over.
+        left: whether the center itself still has the case.
     """
 
     kept: set[str] = field(default_factory=set)
-    may_be_gone: bool = False
+    viewed: set[str] = field(default_factory=set)
+    left: bool = True
 
 
 class Restored:
@@ -49,7 +51,7 @@ class Restored:
         left = cases_of(machine)
         self.shake(machine, forgotten | left)
         for case_id in forgotten | left:
-            self.cases[case_id].may_be_gone = not self.cases[case_id].kept and case_id not in left
+            self.cases[case_id].left = case_id in left
 
     def shake(self, machine: "Machine", case_ids: set[str]) -> None:
         """From now on nobody can be sure of what this center says of these cases."""
@@ -57,9 +59,11 @@ class Restored:
         for case_id in case_ids:
             shaken = self.cases.setdefault(case_id, Shaken())
             shaken.kept &= _signatures(machine, case_id)  # what two centers forgot, one after the other, may be gone
+            shaken.viewed &= _signatures(machine, case_id)
             for other in self._world.machines.values():
                 if other is not machine:
-                    shaken.kept |= _signatures(other, case_id)
+                    known = shaken.viewed if _views(other, case_id) else shaken.kept
+                    known |= _signatures(other, case_id)
 
     def concerns(self, *codes: str) -> bool:
         """Whether one of these centers went back in time: positions of their links may do so, too."""
@@ -75,7 +79,12 @@ class Restored:
     def gone(self, case_id: str) -> bool:
         """Whether this case may be lost, and is: no database knows it."""
         shaken = self.cases.get(case_id)
-        return shaken is not None and shaken.may_be_gone and not self.holders(case_id)
+        return shaken is not None and not (shaken.left or self._kept(shaken) or self.holders(case_id))
+
+    def _kept(self, shaken: Shaken) -> set[str]:
+        """What others kept; what they viewed also, where no view can be over by now."""
+        days_passed = self._world.leapt or "clock" in self._world.faults.struck
+        return shaken.kept if days_passed else shaken.kept | shaken.viewed
 
     def holders(self, case_id: str) -> list[str]:
         """Everybody who believes to hold a case."""
@@ -88,13 +97,19 @@ class Restored:
         found: set[str] = set()
         for machine in self._world.machines.values():
             found |= _signatures(machine, case_id)
-        lost = self.cases[case_id].kept - found
+        lost = self._kept(self.cases[case_id]) - found
         return f"{len(lost)} entries of case {case_id[:8]} that others held are gone" if lost else None
 
 
 def cases_of(machine: "Machine") -> set[str]:
     """Cases of which a database holds entries."""
     return {row[0] for row in machine.disk.raw.execute("SELECT DISTINCT case_id FROM entries")}
+
+
+def _views(machine: "Machine", case_id: str) -> bool:
+    """Whether a database has a case only since somebody broke the glass."""
+    query = "SELECT 1 FROM cases WHERE id = ? AND access = 'viewed'"
+    return machine.disk.raw.execute(query, (case_id,)).fetchone() is not None
 
 
 def _signatures(machine: "Machine", case_id: str) -> set[str]:

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 
 class Sticks:
-    """All sticks of a world; the files lie in a directory that goes with it."""
+    """All sticks of a world; the files lie in a directory that goes with it.
+
+    Attributes:
+        carried: whether one was ever read.
+    """
 
     def __init__(self, world: "World", random: Random) -> None:
         self._world = world
         self._random = random
         self._directory: Path | None = None
         self._count = 0
+        self.carried = False
 
     def carry(self) -> None:
         """Somebody takes a stick from a center to its parent or back, and perhaps an older one with it."""
@@ -43,6 +48,7 @@ class Sticks:
 
     def _read(self, receiver: "Machine", file: Path) -> None:
         if file.exists():
+            self.carried = True
             self._attempt(receiver, f"carry in {file.name}", lambda: receiver.act(lambda it: carry_in(it, file)))
 
     def _attempt(self, machine: "Machine", what: str, work: "Callable[[], object]") -> None:
