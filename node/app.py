@@ -26,6 +26,7 @@ from node.federation.broker import BrokerError, SupervisedBroker
 from node.federation.runner import Federation
 from node.federation.transport import Transport
 from node.federation.verifier import new_verifier
+from node.ledgers import api as ledgers_api
 from node.level import Level, load_level
 from node.opening import open_center
 from node.papers import api as papers_api
@@ -141,6 +142,7 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(study_api.router, prefix=API)
     app.include_router(stations_api.router, prefix=API)
     app.include_router(subsidies_api.router, prefix=API)
+    app.include_router(ledgers_api.router, prefix=API)
     app.include_router(papers_api.router, prefix=API)
     app.include_router(status_api.router, prefix=API)
     _add_probes(app)

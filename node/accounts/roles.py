@@ -63,6 +63,9 @@ class Action(StrEnum):
     file = "file"
     archive = "archive"
     make_papers = "make_papers"
+    export_ledger = "export_ledger"
+    export_full = "export_full"
+    import_ledger = "import_ledger"
 
     # Custody
     escalate = "escalate"
@@ -131,7 +134,7 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
         Role.director: _EVERYONE
         | CASE_ACTIONS
         | {Action.read_status, Action.read_links, Action.manage_links, Action.set_policy},
-        Role.dispatcher: _EVERYONE | CASE_ACTIONS | {Action.read_status},
+        Role.dispatcher: _EVERYONE | CASE_ACTIONS - {Action.export_full} | {Action.read_status},
         Role.mediator: _EVERYONE
         | {
             Action.read_status,
@@ -165,6 +168,8 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
             Action.file,
             Action.archive,
             Action.make_papers,
+            Action.export_ledger,
+            Action.import_ledger,
             Action.answer,
             Action.escalate,
             Action.recall,

@@ -39,7 +39,7 @@ def list_cases(session: Session, filter_: Filter, *, now: datetime, cursor: str 
     Raises:
         Problem: 422 where the cursor is none of ours.
     """
-    conditions = [visible(now), *_conditions(filter_, now)]
+    conditions = [visible(now), *conditions_of(filter_, now)]
     total = session.scalar(select(func.count()).select_from(CaseRow).where(*conditions)) or 0
     query = select(CaseRow).where(*conditions)
     if cursor is not None:
@@ -51,7 +51,8 @@ def list_cases(session: Session, filter_: Filter, *, now: datetime, cursor: str 
     return CasePage(items=items, next_cursor=_cursor(page[-1]) if more else None, total=total)
 
 
-def _conditions(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
+def conditions_of(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
+    """What a case fits that the filter shows; whether it may be seen at all is another question."""
     found: list[ColumnElement[bool]] = []
     for column, value in (
         (CaseRow.status, filter_.status),

@@ -111,7 +111,7 @@ _PLAIN: Final = tuple(
 
 def read_page(session: Session, here: Here, wanted: Wanted, limit: int = PAGE) -> Page:
     """A page of the list."""
-    conditions = [visible(here.now), *_conditions(here, wanted)]
+    conditions = [visible(here.now), *conditions_of(here, wanted)]
     total = session.scalar(select(func.count()).select_from(CaseRow).where(*conditions)) or 0
     number = min(max(1, wanted.page), max(1, -(-total // limit)))
     query = select(*_PLAIN).where(*conditions).order_by(*_order(wanted)).offset((number - 1) * limit).limit(limit)
@@ -160,7 +160,8 @@ def _contained(text: str) -> ColumnElement[bool]:
     return and_(func.length(CaseRow.place) > 1, literal(text).contains(CaseRow.place))
 
 
-def _conditions(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions_of(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What a case fits that is wanted; whether it may be seen at all is another question."""
     found: list[ColumnElement[bool]] = []
     if wanted.queue is not None:
         found.append(condition(wanted.queue, here))

@@ -10,7 +10,8 @@ from node.accounts.roles import Action
 from node.cases.queues import Here, Queue
 from node.center import Center
 from node.errors_http import language_of
-from node.web.case_lines import PAGE, QUERY_MAX, SORTS, Wanted, read_page, similar
+from node.ledgers.export import ledger_answer
+from node.web.case_lines import PAGE, QUERY_MAX, SORTS, Wanted, conditions_of, read_page, similar
 from node.web.center import center_of
 from node.web.queue_words import QUEUE_WORDS
 from node.web.rendering import render
@@ -36,6 +37,12 @@ def queue_of(name: str) -> Queue | None:
     return Queue(name) if name in set(Queue) else None
 
 
+def wanted_of(queue: str, q: str, *, sort: str = "", page: int = 1, **filters: str) -> Wanted:
+    """What an address asks for; a search without a queue looks at ended cases too."""
+    chosen = queue_of(queue) or (None if q or filters.get("status") else Queue.OPEN)
+    return Wanted(queue=chosen, q=q.strip(), sort=sort if sort in SORTS else SORTS[0], page=page, **filters)
+
+
 @router.get("/cases")
 def case_list(
     request: Request,
@@ -52,17 +59,8 @@ def case_list(
     """Cases, by queue and filters; a search without a queue looks at ended ones too."""
     caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
-    chosen = queue_of(queue) or (None if q or status else Queue.OPEN)
-    wanted = Wanted(
-        queue=chosen,
-        q=q.strip(),
-        grade=grade,
-        category=category,
-        status=status,
-        holder=holder,
-        sort=sort if sort in SORTS else SORTS[0],
-        page=page,
-    )
+    wanted = wanted_of(queue, q, grade=grade, category=category, status=status, holder=holder, sort=sort, page=page)
+    chosen = wanted.queue
     with center.database.read() as session:
         found = read_page(session, here_of(center), wanted)
     filters = {"queue": queue, "q": wanted.q, "grade": grade, "category": category, "status": status, "holder": holder}
@@ -78,9 +76,29 @@ def case_list(
         queues=QUEUE_WORDS,
         filtered=bool(q or grade or category or status or holder),
         nav_key=NAVIGATED.get(chosen, "cases") if chosen is not None else "cases",
+        ledger="/cases/ledger.xlsx?" + urlencode(kept),
         address=lambda number: "/cases?" + urlencode({**kept, "page": number}),
         choices={name: words(language, name) for name in ("grade", "category", "status")},
     )
+
+
+@router.get("/cases/ledger.xlsx")
+def ledger(
+    request: Request,
+    *,
+    queue: Text = "",
+    q: Text = "",
+    grade: Text = "",
+    category: Text = "",
+    status: Text = "",
+    holder: Text = "",
+    full: bool = False,
+) -> Response:
+    """The ledger of what the list shows, as Excel."""
+    caller = signed_in(request, Action.export_ledger)
+    center = center_of(request)
+    wanted = wanted_of(queue, q, grade=grade, category=category, status=status, holder=holder)
+    return ledger_answer(center, request, caller, conditions_of(here_of(center), wanted), full=full)
 
 
 @router.get("/cases/similar")
