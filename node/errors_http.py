@@ -30,6 +30,9 @@ from node.problems import MEDIA_TYPE, Member, Problem
 MAX_BODY_BYTES = 1024 * 1024
 """One request body. The longest form (a register of acceptance with all parties) is a tenth of it."""
 
+LONGER_BODIES = {"/cases/import": 9 * 1024 * 1024, "/api/v1/ledger/imports": 9 * 1024 * 1024}
+"""Ledgers that are brought in: a file of 8 MB, and the form around it."""
+
 MAX_FRAMES = 12
 """Innermost places in our own code that are logged of an unexpected error, beside the very innermost."""
 
@@ -137,9 +140,9 @@ def _as_problem(error: Exception, method: str) -> Problem | None:
             return None
 
 
-def _too_large() -> Problem:
+def _too_large(limit: int = MAX_BODY_BYTES) -> Problem:
     type_, detail = _STATUSES[413]
-    return Problem(413, type_, detail, limit=MAX_BODY_BYTES)
+    return Problem(413, type_, detail, limit=limit)
 
 
 # ---------------------------------------------------------------- problems to answers
@@ -198,9 +201,10 @@ class _BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = LONGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-            await self._edge.answer(Request(scope), _too_large())(scope, receive, send)
+        if announced.isdecimal() and int(announced) > limit:
+            await self._edge.answer(Request(scope), _too_large(limit))(scope, receive, send)
             return
         received = 0
 
@@ -208,7 +212,7 @@ class _BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
+            if received > limit:
                 raise HTTPException(413)
             return message
 

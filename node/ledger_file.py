@@ -70,6 +70,11 @@ ALSO_CALLED = {
     "风险等级": "grade",
     "发生时间": "occurred_at",
     "受理时间": "occurred_at",
+    "登记日期": "occurred_at",
+    "纠纷名称": "title",
+    "案件来源": "source",
+    "发生地点": "place",
+    "纠纷简要情况": "description",
 }
 """What ledgers of today call these columns."""
 
@@ -130,7 +135,7 @@ def read_matters(file: Path, language: Language) -> ReadMatters:
     errors: list[RowError] = []
     for number, row in rows:
         try:
-            matters[number] = RegisterInput.model_validate(_given(row))
+            matters[number] = RegisterInput.model_validate(given_of(row))
         except ValidationError as error:
             found = Invalid(error.errors(include_url=False, include_input=False)).document(language)["errors"]
             assert isinstance(found, list)
@@ -144,8 +149,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows by number, with the codes' names of the columns."""
     reader = csv.reader(io.StringIO(_text(file), newline=""))
     headers = next(reader, [])
-    names = {text.casefold(): name for name, msgid in IMPORTED.items() for text in _texts(name, msgid)}
-    names |= ALSO_CALLED
+    names = column_names()
     columns = [names.get(header.strip().casefold()) for header in headers]
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
@@ -174,7 +178,13 @@ def _text(file: Path) -> str:
     raise NotALedger(N_("{file} is neither UTF-8 nor GB18030 text."), file=str(file))
 
 
-def _given(row: Mapping[str, str]) -> dict[str, object]:
+def column_names() -> dict[str, str]:
+    """What columns may be called, in small letters, and the field that each then holds."""
+    names = {text.casefold(): name for name, msgid in IMPORTED.items() for text in _texts(name, msgid)}
+    return names | ALSO_CALLED
+
+
+def given_of(row: Mapping[str, str]) -> dict[str, object]:
     """A row as the API takes it."""
     given: dict[str, object] = dict(row)
     for name in ("category", "source", "grade"):

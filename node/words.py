@@ -266,6 +266,7 @@ AUDIT_EVENTS: Final[Mapping[str, str]] = {
     Event.GLASS_BROKEN: N_("asked to look at another center's case"),
     Event.PAPERS_MADE: N_("had papers of a case made"),
     Event.EXPORTED: N_("exported the ledger"),
+    Event.IMPORTED: N_("brought a ledger in"),
     Event.USER_CREATED: N_("created an account"),
     Event.USER_DISABLED: N_("locked an account"),
     Event.USER_ENABLED: N_("unlocked an account"),

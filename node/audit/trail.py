@@ -52,6 +52,7 @@ class Event(StrEnum):
     GLASS_BROKEN = "glass_broken"
     PAPERS_MADE = "papers_made"
     EXPORTED = "exported"
+    IMPORTED = "imported"
     USER_CREATED = "user_created"
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"

@@ -115,6 +115,7 @@ def all_tables() -> type[Base]:
     import node.cases.tables  # noqa: PLC0415
     import node.federation.tables  # noqa: PLC0415
     import node.idempotency  # noqa: PLC0415
+    import node.ledgers.tables  # noqa: PLC0415
     import node.policies  # noqa: PLC0415
     import node.rehoming.tables  # noqa: PLC0415
     import node.status.tables  # noqa: F401, PLC0415

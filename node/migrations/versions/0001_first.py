@@ -193,6 +193,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_identity")),
     )
     op.create_table(
+        "imported_rows",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_imported_rows")),
+    )
+    op.create_table(
         "inbox",
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -234,6 +240,19 @@ def upgrade() -> None:
         sa.Column("kept_digest", sa.LargeBinary(), nullable=False),
         sa.Column("healed_to", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_lanes")),
+    )
+    op.create_table(
+        "ledger_imports",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("mapping", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_imports")),
     )
     op.create_table(
         "links",
@@ -542,10 +561,12 @@ def downgrade() -> None:
     op.drop_table("lost_entries")
     op.drop_table("losses")
     op.drop_table("links")
+    op.drop_table("ledger_imports")
     op.drop_table("lanes")
     op.drop_table("kept_backups")
     op.drop_table("kept_audit_heads")
     op.drop_table("inbox")
+    op.drop_table("imported_rows")
     op.drop_table("identity")
     with op.batch_alter_table("idempotency", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_created_at"))
