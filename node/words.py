@@ -143,6 +143,13 @@ RETENTIONS: Final[Mapping[str, str]] = {
 }
 """How long an archived dossier is kept (保管期限)."""
 
+SUBSIDY_STATES: Final[Mapping[str, str]] = {
+    "claimed": N_("claimed"),
+    "approved": N_("approved"),
+    "rejected": N_("rejected"),
+}
+"""Where a claim of a subsidy stands (``protocol.case.SubsidyState``)."""
+
 RUNGS: Final[Mapping[str, str]] = {
     Rung.BLUE: N_("Blue: the deadline is near"),
     Rung.YELLOW: N_("Yellow: due today"),
@@ -300,6 +307,7 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "trigger": TRIGGERS,
         "triggers": TRIGGERS,
         "dossier": DOSSIER,
+        "subsidy_state": SUBSIDY_STATES,
         "parts": PARTS,
         "retention": RETENTIONS,
         "station_kind": STATION_KINDS,

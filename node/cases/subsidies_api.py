@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from node.access import visible
 from node.accounts.authorise import require
@@ -52,13 +53,15 @@ def subsidies(
     state: SubsidyState | None = None,
 ) -> ClaimsOut:
     """The claims that were made in a local month, this one by default, the earliest first."""
-    now = here.clock.now()
+    with here.database.read() as session:
+        return claims_of(session, here.clock.now(), month, state)
+
+
+def claims_of(session: Session, now: datetime, month: str | None, state: SubsidyState | None) -> ClaimsOut:
+    """The claims of a local month (``2026-03``; this one by default), all or those that stand so."""
     first, last = _month(month, now)
     rows = select(CaseRow).where(visible(now), CaseRow.subsidy_at >= first, CaseRow.subsidy_at < last)
-    with here.database.read() as session:
-        claims = [
-            _claim(row) for row in session.scalars(rows.order_by(CaseRow.subsidy_at, CaseRow.id).limit(CLAIMS_MAX))
-        ]
+    claims = [_claim(row) for row in session.scalars(rows.order_by(CaseRow.subsidy_at, CaseRow.id).limit(CLAIMS_MAX))]
     items = [one for one in claims if state is None or one.subsidy.state is state]
     paid = sum(one.subsidy.yuan for one in claims if one.subsidy.state is SubsidyState.APPROVED)
     return ClaimsOut(month=f"{first.astimezone(LOCAL_ZONE):%Y-%m}", items=items, yuan=paid)

@@ -37,6 +37,7 @@ def dossier(request: Request, case_id: str) -> Response:
         case=found.case,
         dossier=dossier_out(found),
         titles={form.name: form.title for form in FORMS},
+        subsidised=found.state.subsidy is not None,
         actions=[action for action in possible if action.action in FILING],
     )
 

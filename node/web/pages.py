@@ -33,6 +33,7 @@ from node.web import (
     register_page,
     session,
     stations_page,
+    subsidies_page,
     today,
     users_page,
 )
@@ -66,6 +67,7 @@ _PARTS: Final = (
     backups_page.router,
     policy_page.router,
     stations_page.router,
+    subsidies_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""
 

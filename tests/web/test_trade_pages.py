@@ -1,5 +1,8 @@
 """Pages of agreements with terms, fulfilment, calls of departments, and what an extension needs."""
 
+import io
+
+from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
 from node import policies
@@ -106,4 +109,13 @@ def test_a_subsidy_is_claimed_on_the_page_when_the_rules_pay_one(centers: Center
     page = client.get(path).text
     assert "申领补贴" in page
     assert "赵某 50" in page
+    listed = client.get("/subsidies").text
+    for word in ("谢官营〔2026〕1号", "赵某", "100", "待审核", "核准合计：0元"):
+        assert word in listed, word
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(client.get("/subsidies.xlsx").content)).get_sheet_by_index(0)
+    rows = [row[5:7] for row in sheet.to_python(skip_empty_area=False)[3:]]
+    assert rows == [["赵某", 50], ["李某", 50]]
+    assert "张某某" not in listed
+    assert client.get("/subsidies", params={"month": "2026-02"}).text.count("赵某") == 0
+    assert 'href="/subsidies"' in client.get("/policy").text
     assert f'href="{path}/subsidy"' not in page
