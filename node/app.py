@@ -32,6 +32,7 @@ from node.opening import open_center
 from node.papers import api as papers_api
 from node.rehoming.settling import settle
 from node.request_times import RequestTimes
+from node.robot import Robot
 from node.settings import Settings
 from node.status import api as status_api
 from node.version import VERSION
@@ -75,9 +76,14 @@ def create_app(level: str, settings: Settings) -> FastAPI:
             federation.children_changed = lambda: _reload(broker, center, settings)
         center.federation = federation
         await federation.start()
+        telling = asyncio.create_task(Robot(center, settings.robot_url).run()) if settings.robot_url else None
         try:
             yield
         finally:
+            if telling is not None:
+                telling.cancel()
+                with suppress(asyncio.CancelledError):
+                    await telling
             if keeper is not None:
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):

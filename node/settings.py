@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         le=36500,
         description=N_("Days that rows of the audit log are kept, 180 at least."),
     )
+    robot_url: str = Field(
+        default="", description=N_("Address of a WeCom or DingTalk group robot that tells what waits; none by default.")
+    )
     backup: Backup = Field(default=Backup(), description=N_("The nightly backup."))
     broker: Broker = Field(default=NoBroker(), description=N_("The broker through which our children reach us."))
 
@@ -145,6 +148,13 @@ class Settings(BaseSettings):
             if url.database in (None, "", ":memory:"):
                 raise ValueError(N_("A center keeps its data in a file, not in memory."))
             return url.set(database=str(directory / str(url.database))).render_as_string(hide_password=False)
+        return value
+
+    @validated("robot_url")
+    @classmethod
+    def _is_robot(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://127.0.0.1:")):
+            raise ValueError(N_("A robot's address begins with https://."))
         return value
 
     @validated("parent_url")

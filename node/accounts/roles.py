@@ -122,6 +122,7 @@ _CENTER = frozenset(
         Action.read_audit,
         Action.read_backups,
         Action.set_policy,
+        Action.export_full,
         Action.sign_out,
     }
 )
@@ -133,8 +134,8 @@ MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
     {
         Role.director: _EVERYONE
         | CASE_ACTIONS
-        | {Action.read_status, Action.read_links, Action.manage_links, Action.set_policy},
-        Role.dispatcher: _EVERYONE | CASE_ACTIONS - {Action.export_full} | {Action.read_status},
+        | {Action.read_status, Action.read_links, Action.manage_links, Action.set_policy, Action.export_full},
+        Role.dispatcher: _EVERYONE | CASE_ACTIONS | {Action.read_status},
         Role.mediator: _EVERYONE
         | {
             Action.read_status,

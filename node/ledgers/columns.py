@@ -58,8 +58,7 @@ class Writer:
     def __init__(self, center: Center, language: Language, *, full: bool) -> None:
         self._language = language
         self._full = full
-        tree = center.directory.tree
-        self._name = lambda code: place_name(tree.name(code)) if code else ""
+        self._tree = center.directory.tree
 
     def cells(self, line: Line) -> list[Cell]:
         """The cells of one case, as ``COLUMNS`` stand."""
@@ -88,6 +87,9 @@ class Writer:
             state.get("visits", 0) if state else None,
             row.number,
         ]
+
+    def _name(self, code: str | None) -> str:
+        return place_name(self._tree.name(code)) if code else ""
 
     def _word(self, name: str, code: str | None) -> str:
         return word(self._language, name, code) if code else ""

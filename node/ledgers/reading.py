@@ -64,7 +64,8 @@ def read_sheet(content: bytes) -> Sheet:
 
 def guessed(sheet: Sheet) -> dict[int, str]:
     """Which field each column holds, by what it is called; each field once."""
-    known, found = column_names(), {}
+    known = column_names()
+    found: dict[int, str] = {}
     for place, head in enumerate(sheet.heads):
         name = known.get(head.strip().casefold())
         if name is not None and name not in found.values():

@@ -26,11 +26,12 @@ REFUSED_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One piece of news and where it leads."""
+    """One piece of news and where it leads; ``queue`` is the one that it counts, if it counts one."""
 
     icon: str
     words: str
     path: str
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def notices_of(desk: Desk, language: Language) -> list[Notice]:
     for queue, icon in _ICONS.items():
         number = desk.counts[queue]
         if number:
-            found.append(Notice(icon, _words(queue, number, language), f"/cases?queue={queue}"))
+            found.append(Notice(icon, _words(queue, number, language), f"/cases?queue={queue}", queue))
     for one in desk.refused:
         asked = word(language, "kind", one.kind)
         words = translate(language, "{number}: {request} was turned down", number=one.display_number, request=asked)

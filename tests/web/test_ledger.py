@@ -24,7 +24,7 @@ def ledger(client: TestClient, **query: str) -> list[dict[str, object]]:
     assert answer.status_code == 200, answer.text
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0)
     rows = sheet.to_python(skip_empty_area=False)
-    return [dict(zip(rows[HEAD], row, strict=True)) for row in rows[HEAD + 1 :]]
+    return [dict(zip(map(str, rows[HEAD]), row, strict=True)) for row in rows[HEAD + 1 :]]
 
 
 def test_a_ledger_holds_what_the_list_shows_with_dates_as_dates(centers: Centers, sign_in: SignIn) -> None:
