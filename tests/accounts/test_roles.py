@@ -14,6 +14,7 @@ def test_a_director_may_do_every_case_action_read_status_and_look_after_links() 
         Action.read_links,
         Action.manage_links,
         Action.set_policy,
+        Action.export_full,
     }
 
 
