@@ -80,7 +80,7 @@ def recall_races_a_transfer() -> None:
     def lock_lanes(unit: Unit) -> dict[tuple[str, str], int]:
         return dict.fromkeys(right(unit), 0)
 
-    right = replace(transfers, "_lock_lanes", lock_lanes)
+    right = replace(transfers, "lock_lanes", lock_lanes)
 
 
 @mutant("entries are committed before the messages that tell of them")
