@@ -12,7 +12,7 @@ from node.accounts.roles import Role
 from node.audit import heads
 from node.audit.tables import AuditRow, KeptHeadRow
 from node.center import Center
-from node.commands import auditing
+from node.commands import auditing, terminal
 from node.db import Database, DatabaseUnavailable
 from node.trouble import Trouble
 from node.unit import unit_of
@@ -199,6 +199,7 @@ def test_the_head_goes_up_once_a_day(centers: Centers, sign_in: SignIn, clock: H
 def test_an_exported_log_is_checked_against_itself_and_the_heads(
     centers: Centers, sign_in: SignIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    terminal.choose("zh-CN")  # a test of the command line may have chosen another one in this process
     sign_in(centers.village, Role.clerk).get("/users")
     receive(centers, told_head(centers))
     village, township = centers.village.data_dir, centers.township.data_dir
