@@ -7,9 +7,10 @@ that was broken off goes on where it stopped, and the same file twice changes no
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from node.audit.trail import Actor, Event, record
@@ -26,6 +27,9 @@ from protocol.entries import Party
 
 BATCH: Final = 50
 """Matters of one transaction."""
+
+KEPT: Final = timedelta(days=1)
+"""A ledger that nobody registered goes after this, with the people in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def stage(center: Center, name: str, content: bytes, actor: str) -> str:
     """
     mapping = guessed(read_sheet(content))
     with unit_of(center) as unit:
+        unit.session.execute(delete(ImportRow).where(ImportRow.content.is_not(None), ImportRow.at < unit.now - KEPT))
         row = ImportRow(
             id=unit.new_id(), name=name[:200], content=content, mapping=json.dumps(mapping), state="checked", total=0,
             done=0, actor=actor, at=unit.now,
@@ -136,7 +141,7 @@ def register(center: Center, import_id: str, rows: list[tuple[str, RegisterInput
                 registration = service.Registration(parties=parties, **given.model_dump(exclude={"parties"}))
                 case_id = service.register(unit, registration, actor).id
                 unit.session.add(ImportedRow(digest=digest, case_id=case_id))
-            done = ImportRow.done + len(batch)
+            done = start + len(batch)
             unit.session.execute(update(ImportRow).where(ImportRow.id == import_id).values(done=done))
     with center.database.write() as session:
         row = found(session, import_id)

@@ -1,7 +1,7 @@
 """Ledgers brought in: checked first, with row and column of what is wrong; registered once, whatever is sent twice."""
 
 import io
-from datetime import date
+from datetime import date, timedelta
 
 import xlsxwriter
 from fastapi.testclient import TestClient
@@ -12,6 +12,7 @@ from node.accounts.roles import Role
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.ledgers.checking import column_letter
+from tests.conftest import HeldClock
 from tests.web.conftest import PASSWORD, Centers, SignIn
 from tests.web.test_pages import register
 
@@ -125,6 +126,15 @@ def test_the_api_brings_a_ledger_in(centers: Centers, sign_in: SignIn) -> None:
     assert (done["state"], done["done"]) == ("done", 120)
     with centers.village.database.read() as session:
         assert session.scalar(select(func.count()).select_from(CaseRow)) == 120
+
+
+def test_a_ledger_that_nobody_registered_goes_after_a_day(centers: Centers, sign_in: SignIn, clock: HeldClock) -> None:
+    client = sign_in(centers.village, Role.clerk)
+    path = bring(client, workbook(GOOD))
+    clock.advance(timedelta(days=1, minutes=1))
+    client.post("/login", data={"username": "li", "password": PASSWORD})
+    bring(client, workbook(OTHER))
+    assert client.get(path).status_code == 404
 
 
 def test_columns_are_named_as_spreadsheets_do() -> None:
