@@ -197,8 +197,8 @@ class Database:
         """Turn the driver's operational errors into ours, with a reason that a person can act on."""
         try:
             yield
-        except DBAPIError as error:
-            reason = self._reason(error)
+        except (DBAPIError, sqlite3.OperationalError) as error:  # the latter where SQLAlchemy is not in between
+            reason = self._reason(error) if isinstance(error, DBAPIError) else _known_reason(error)
             if reason is None:
                 raise
             raise DatabaseUnavailable(reason) from error
@@ -207,8 +207,7 @@ class Database:
 
     def _reason(self, error: DBAPIError) -> str | None:
         """Why the database can't be used; None where it can, and the statement was wrong."""
-        lowered = str(error.orig).lower()
-        known = next((reason for part, reason in _REASONS.items() if part in lowered), None)
+        known = _known_reason(error.orig)
         if known is not None:
             return known
         if error.connection_invalidated:
@@ -247,16 +246,13 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        with self._turns.behind_people(), closing(self.engine.raw_connection()) as connection:
+        with self._turns.behind_people(), self._translated(), closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
-            try:
-                free = int(cursor.execute("PRAGMA freelist_count").fetchone()[0])
-                pages = int(cursor.execute("PRAGMA page_count").fetchone()[0])
-                if free > max(SQLITE_FREE_PAGES, pages // 4):
-                    # Only a script is stepped to its end: the statement has no columns, and a row for each page.
-                    cursor.executescript(f"PRAGMA incremental_vacuum({SQLITE_GIVE_BACK_PAGES})")
-            except sqlite3.OperationalError as error:
-                raise DatabaseUnavailable(str(error)) from error
+            free = int(cursor.execute("PRAGMA freelist_count").fetchone()[0])
+            pages = int(cursor.execute("PRAGMA page_count").fetchone()[0])
+            if free > max(SQLITE_FREE_PAGES, pages // 4):
+                # Only a script is stepped to its end: the statement has no columns, and a row for each page.
+                cursor.executescript(f"PRAGMA incremental_vacuum({SQLITE_GIVE_BACK_PAGES})")
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` (from the committing thread) after every commit of this process."""
@@ -338,6 +334,12 @@ _REASONS = {
 
 REASONS = frozenset({*_REASONS.values(), FAILED, CROWDED})
 """All that ``DatabaseUnavailable`` can say."""
+
+
+def _known_reason(error: BaseException | None) -> str | None:
+    """What a driver's error says of the database, in our words; None where we have none for it."""
+    lowered = str(error).lower()
+    return next((reason for part, reason in _REASONS.items() if part in lowered), None)
 
 
 def _in_memory(url: str) -> bool:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
@@ -75,6 +76,27 @@ class Known:
             (count + 1, versions + claims.version),
         )
 
+    def joined(self, other: "Known") -> "Known":
+        """What is known together with what another unit of work has stored meanwhile."""
+        known = self
+        for code, claims in other.tree.claims.items():
+            ours = known.tree.claims.get(code)
+            if ours is None or ours.version < claims.version:
+                known = known.grown(other.certificates[code], claims)
+        return known
+
+
+class _Taken(NamedTuple):
+    """What a unit of work that still runs has stored.
+
+    Attributes:
+        upon: what had been committed when it took its first.
+        known: what its transaction knows.
+    """
+
+    upon: Known
+    known: Known
+
 
 def _newest_first(newest: str, before: tuple[str, ...]) -> tuple[str, ...]:
     return (newest, *(key for key in before if key != newest))
@@ -84,8 +106,8 @@ class Directory:
     """The certificates of one database, as memory knows them.
 
     What a unit of work has written counts at once (``take``): what comes behind a certificate may need it. If the
-    unit is undone, so is that. A reader whose transaction began earlier never takes it back: certificates are only ever
-    added, so of two states that were committed the one with more is the later one.
+    unit is undone, so is that. A reader whose transaction began earlier never takes it back, nor does a unit that ran
+    beside: certificates are only ever added.
 
     Attributes:
         known: what counts now; replaced whole.
@@ -94,7 +116,7 @@ class Directory:
     def __init__(self) -> None:
         self.known = Known()
         self._committed = self.known
-        self._writing: set[Session] = set()
+        self._writing: dict[Session, _Taken] = {}
         self._lock = threading.Lock()
         self._read: dict[str, Claims] = {}
 
@@ -109,12 +131,9 @@ class Directory:
         Args:
             session: one that has not written certificates itself.
         """
-        stamp = self._stamp(session)
-        if stamp <= self._committed.stamp:
+        if self._stamp(session) <= self._committed.stamp:
             return False
-        with self._lock:
-            found = self.known if not self._writing and self.known.stamp == stamp else None
-        found = found or self.read(session)
+        found = self.read(session)
         with self._lock:
             if found.stamp <= self._committed.stamp:
                 return False
@@ -136,7 +155,8 @@ class Directory:
                 known = known.grown(certificate, claims)
         known = known if known.stamp == self._stamp(session) else self.read(session)
         with self._lock:
-            self._writing.add(session)
+            before = self._writing[session].upon if session in self._writing else self._committed
+            self._writing[session] = _Taken(before, known)
             self.known = known
         when_ended(session, "directory", partial(self._ended, session))
         return known
@@ -145,12 +165,16 @@ class Directory:
         """A part of this unit of work is undone: what was known before it counts again."""
         with self._lock:
             if session in self._writing:
+                self._writing[session] = self._writing[session]._replace(known=known)
                 self.known = known
 
     def _ended(self, session: Session, *, committed: bool) -> None:
         with self._lock:
-            self._writing.discard(session)
-            if not committed and not self._writing:
+            taken = self._writing.pop(session)
+            if committed:
+                alone = taken.upon is self._committed
+                self._committed = taken.known if alone else self._committed.joined(taken.known)
+            if not self._writing:
                 self.known = self._committed
 
     @staticmethod

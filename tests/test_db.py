@@ -1,7 +1,7 @@
 """What the database says when it can't be used, on both databases."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,15 @@ def test_a_server_that_vanishes_is_noticed_and_the_url_has_the_last_word(postgre
 def test_a_wrong_statement_is_no_trouble_of_the_database(database: Database) -> None:
     with pytest.raises(DBAPIError):
         run(database, "SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize("ask", [Database.version, Database.give_back], ids=["version", "give_back"])
+def test_a_file_that_is_gone_is_told_also_by_those_who_ask_the_driver(
+    tmp_path: Path, ask: Callable[[Database], object]
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'gone' / 'center.db'}")
+    with pytest.raises(DatabaseUnavailable, match=r"^database file cannot be opened$"):
+        ask(database)
 
 
 def test_who_only_reads_waits_for_nobody_who_writes_even_over_a_new_connection(tmp_path: Path) -> None:

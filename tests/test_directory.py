@@ -131,6 +131,37 @@ def test_an_older_look_never_takes_back_what_was_committed_meanwhile(database: D
     assert directory.tree.claims[VILLAGE].moving_to == OTHER
 
 
+def test_a_look_between_two_commits_never_takes_back_the_second(database: Database, registry: Registry) -> None:
+    directory = newest(database)
+
+    def take(certificate: Certificate) -> None:
+        with database.write() as session:
+            directory.take(session, registry.add(session, certificate))
+
+    take(registry.certificate(VILLAGE, version=1000, issuer=COUNTY, moving_to=OTHER))
+    with database.read() as between:
+        Directory().refresh(between)  # its transaction begins here
+        take(registry.certificate(VILLAGE, version=1001, parent=OTHER))
+        directory.refresh(between)
+        assert directory.tree.parent(VILLAGE) == OTHER
+
+
+def test_two_units_side_by_side_both_count(database: Database, registry: Registry) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite lets one write after the other")
+    directory = newest(database)
+    moved = registry.certificate(VILLAGE, version=1000, issuer=COUNTY, moving_to=OTHER)
+    merged = registry.certificate(TOWNSHIP, version=2, successor=OTHER)
+    with database.write() as session:
+        directory.take(session, registry.add(session, moved))
+        with database.write() as beside:
+            directory.take(beside, registry.add(beside, merged))
+    assert directory.tree.claims[VILLAGE].moving_to == OTHER
+    assert directory.tree.heir(TOWNSHIP) == OTHER
+    with database.read() as session:
+        assert not directory.refresh(session), "the table says the same"
+
+
 def test_what_a_unit_of_work_writes_counts_at_once_and_not_if_it_is_undone(
     database: Database, registry: Registry
 ) -> None:

@@ -6,6 +6,8 @@ costs nothing there, and the broker is usually back at once. A refused key is tr
 only a person can change that.
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 GROWTH = 1.7
@@ -52,3 +54,11 @@ class Patience:
         longest = self.longest_pause_on_loopback if local and not refused else self.longest_pause
         limit = min(longest, first * GROWTH ** min(failures - 1, 20))
         return limit * (SHORTEST_SHARE + (1 - SHORTEST_SHARE) * chance)
+
+
+async def at_most(seconds: float, event: asyncio.Event) -> None:
+    """Wait until something happens, at most so long; the event is taken."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()

@@ -8,7 +8,6 @@ noticed within POLL_S.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +17,7 @@ from node.db import DatabaseUnavailable
 from node.directory import CERTIFICATES
 from node.federation import chores, lanes, nightly
 from node.federation.link_runner import LinkRunner
+from node.federation.patience import at_most
 from node.federation.tables import OutboxRow
 from node.federation.transport import Transport, TransportDown
 from node.rehoming import work
@@ -239,7 +239,7 @@ class Federation:
 
     async def _tick_loop(self) -> None:
         while True:
-            await _at_most(POLL_S, self._centers_changed[0])
+            await at_most(POLL_S, self._centers_changed[0])
             try:
                 await self._look_around()
             except DatabaseUnavailable as error:
@@ -373,7 +373,7 @@ class Federation:
     async def _changes_loop(self) -> None:
         """When centers change, do our part, and go on until nothing is left to do."""
         while True:
-            await _at_most(POLL_S, self._centers_changed[1])
+            await at_most(POLL_S, self._centers_changed[1])
             if not work.is_due(self.center):
                 continue
             try:
@@ -398,11 +398,3 @@ class Federation:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         assert self._loop is not None
         return await self._loop.run_in_executor(self._executor, work)
-
-
-async def _at_most(seconds: float, event: asyncio.Event) -> None:
-    """Wait until something happens, at most so long."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    event.clear()

@@ -116,13 +116,12 @@ class VerifierBeside:
                 signed, verdicts = job
                 try:
                     process = process or _start()
-                    found = _ask(process, signed)
-                except (OSError, EOFError) as error:
+                    verdicts.set_result(_ask(process, signed))
+                except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the answer
                     self._fail(error)
                     _end(process)
                     process = None
-                    found = verify_all(signed)
-                verdicts.set_result(found)
+                    _answer(verdicts, signed)
         finally:
             _end(process)
 
@@ -130,12 +129,12 @@ class VerifierBeside:
         """The process, at its start; None where it can't be started."""
         try:
             return _start()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - the jobs that wait are done here
             self._fail(error)
             return None
 
     def _fail(self, error: Exception) -> None:
-        log.warning("verifier.failed", reason=str(error))
+        log.warning("verifier.failed", reason=str(error), error=type(error).__name__)
         self._failed_at = time.monotonic()
 
     def _next(self) -> tuple[Sequence[Signed], Future[Sequence[bool]]] | None:
@@ -157,6 +156,14 @@ def new_verifier() -> Verifier:
 def verify_all(signed: Sequence[Signed]) -> list[bool]:
     """Whether each of them verifies."""
     return [one.verifies() for one in signed]
+
+
+def _answer(verdicts: "Future[Sequence[bool]]", signed: Sequence[Signed]) -> None:
+    """Verify these here for whoever waits; what goes wrong is told to them."""
+    try:
+        verdicts.set_result(verify_all(signed))
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is needed
+        verdicts.set_exception(error)
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -101,11 +101,13 @@ def _say(line: str) -> None:
 def main() -> None:
     """Strike the faults."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write each row into docs/reliability.md once it is measured"
+    )
     parser.add_argument("--kills", type=int, default=KILLS, help="how often centers are killed")
     parser.add_argument("--times", type=int, default=TIMES, help="how often other faults are struck")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of who is killed where")
-    parser.add_argument("--only", choices=FAULTS, help="only this fault; writes nothing")
+    parser.add_argument("--only", choices=FAULTS, help="only this fault")
     given = parser.parse_args()
     setup_command_logs()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))  # what was mounted and started goes with us
@@ -121,9 +123,9 @@ def main() -> None:
             for one in struck:
                 _say(" | ".join(one.cells))
             measured += struck
-    print(f"\nMeasured {figures.machine()}.\n\n{figures.table(measured)}")
-    if given.write and given.only is None:
-        figures.write(measured)
+            if given.write:
+                figures.write(struck)
+    print(f"\nMeasured {figures.machine()}.\n\n{figures.table(map(figures.row, measured))}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.faults.work import Work
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by `make faults` -->", "<!-- end of what was measured -->"
-HEADINGS = ("fault", "times", "cases", "acts answered", "lost", "doubled", "heals, median", "heals, longest")
+HEADINGS = ("fault", "times", "cases", "acts answered", "lost", "doubled", "heals, median", "heals, longest", "load")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Figure:
 
     Attributes:
         heals: seconds from the end of each fault until the county worked again.
+        load: of the machine meanwhile, the mean of the last five minutes.
+        detail: what else is worth telling of the fault.
     """
 
     fault: str
@@ -30,6 +32,8 @@ class Figure:
     lost: int
     doubled: int
     heals: tuple[float, ...]
+    load: float
+    detail: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -37,37 +41,50 @@ class Figure:
         median = f"{statistics.median(self.heals):.1f} s" if self.heals else ""
         longest = f"{max(self.heals):.1f} s" if self.heals else ""
         counts = (self.times, self.cases, self.acts, self.lost, self.doubled)
-        return (self.fault, *(str(count) for count in counts), median, longest)
+        fault = f"{self.fault} ({self.detail})" if self.detail else self.fault
+        return (fault, *(str(count) for count in counts), median, longest, f"{self.load:.1f}")
 
 
-def figure(fault: str, times: int, work: Work, heals: Sequence[float] | None = None) -> Figure:
+def figure(fault: str, times: int, work: Work, heals: Sequence[float] | None = None, detail: str = "") -> Figure:
     """The figure of a fault that people worked through."""
     found = work.found
     assert found is not None
     seconds = tuple(work.heals if heals is None else heals)
-    return Figure(fault, times, found.cases, found.acts, len(found.lost), len(found.doubled), seconds)
+    load = os.getloadavg()[1]
+    return Figure(fault, times, found.cases, found.acts, len(found.lost), len(found.doubled), seconds, load, detail)
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """All figures as Markdown."""
-    rows = [HEADINGS, tuple("---" for _ in HEADINGS), *(one.cells for one in figures)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def table(rows: Iterable[str]) -> str:
+    """Rows of figures under their headings, as Markdown."""
+    return "\n".join([_row(HEADINGS), _row("---" for _ in HEADINGS), *rows])
+
+
+def row(one: Figure) -> str:
+    """A figure as a row of the table."""
+    return _row(one.cells)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def machine() -> str:
     """Where and when this was measured."""
-    load = os.getloadavg()[0]
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, load {load:.1f}"
+        f"Python {platform.python_version()}"
     )
 
 
 def write(figures: Sequence[Figure], page: Path = PAGE) -> None:
-    """Put the table into the page, in place of the last one."""
+    """Put rows into the page's table, each in the place of the last one of its fault; new ones stand at the end."""
     before, found, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, closed, after = rest.partition(END)
+    told, closed, after = rest.partition(END)
     assert found, f"{page} has no place for the figures"
     assert closed, f"{page} has no place for the figures"
-    told = f"{before}{BEGIN}\n\nMeasured {machine()}.\n\n{table(figures)}\n\n{END}{after}"
-    page.write_text(told, encoding="utf-8")
+    rows = [line for line in told.splitlines() if line.startswith("| ")][2:]
+    for one in figures:
+        names = (f"| {one.fault} |", f"| {one.fault} (")
+        place = next((number for number, line in enumerate(rows) if line.startswith(names)), len(rows))
+        rows[place : place + 1] = [row(one)]
+    page.write_text(f"{before}{BEGIN}\n\nMeasured {machine()}.\n\n{table(rows)}\n\n{END}{after}", encoding="utf-8")

@@ -52,8 +52,8 @@ def bad_line(place: Path, nest: Nest, times: int) -> Figure:
         here.start()
         with working(here) as work:
             lost, carried = strain(work, laid, times)
-        told = f"{LOSS:.0%} of frames lost, {DELAY * 1000:.0f} ms delay ({lost} of {carried} frames)"
-        return figure(told, times, work)
+        fault = f"{LOSS:.0%} of frames lost, {DELAY * 1000:.0f} ms delay"
+        return figure(fault, times, work, detail=f"{lost} of {carried} frames")
 
 
 def strain(work: Work, laid: Cables, times: int) -> tuple[int, int]:

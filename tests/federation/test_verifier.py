@@ -99,6 +99,18 @@ def test_the_process_can_not_be_started_and_the_answer_is_the_same(
         assert list(fresh.begin(checks).result()) == expected
 
 
+class Named(str):
+    """Text that can't be handed to another process; its own signature verifies all the same."""
+
+    __slots__ = ()
+
+
+def test_what_can_not_be_handed_over_is_answered_too(verifier: VerifierBeside) -> None:
+    checks, expected = mixed(MANY)
+    checks = [one._replace(public_keys=tuple(map(Named, one.public_keys))) for one in checks]
+    assert list(verifier.begin(checks).result()) == expected
+
+
 def test_the_process_ends_with_the_verifier(verifier: VerifierBeside, before: set[int]) -> None:
     checks, expected = mixed(MANY)
     verifier.close()
