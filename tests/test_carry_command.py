@@ -69,18 +69,15 @@ def test_a_stick_goes_to_the_superior_and_back_while_both_run(upper: Made, lower
         assert "涉及1 件纠纷" in out.stdout
         assert f"liandong carry in {file.name}" in out.stdout
 
-        came = liandong("--lang", "zh-CN", "carry", "in", str(stick), "-d", str(upper.directory))
-        assert came.returncode == 0, came.stderr
-        assert "收到" in came.stdout
-        assert f"liandong carry out --for {TOWNSHIP}" in came.stdout
-        again = liandong("carry", "in", str(file), "-d", str(upper.directory))
-        assert "Nothing new" in again.stdout
+        came = done("--lang", "zh-CN", "carry", "in", stick, "-d", upper.directory)
+        assert "收到" in came
+        assert f"liandong carry out --for {TOWNSHIP}" in came
+        again = done("--lang", "en", "carry", "in", file, "-d", upper.directory)
+        assert "Nothing new" in again
 
-        back = liandong("carry", "out", str(stick), "--for", TOWNSHIP, "-d", str(upper.directory))
-        assert back.returncode == 0, back.stderr
-        home = liandong("carry", "in", str(stick), "-d", str(lower.directory))
-        assert home.returncode == 0, home.stderr
-        assert "of ours have arrived there" in home.stdout
+        done("--lang", "en", "carry", "out", stick, "--for", TOWNSHIP, "-d", upper.directory)
+        home = done("--lang", "en", "carry", "in", stick, "-d", lower.directory)
+        assert "of ours have arrived there" in home
         with lower.center.database.read() as session:
             assert session.scalar(select(CaseRow.holder).where(CaseRow.id == case)) == COUNTY
 

@@ -1,16 +1,14 @@
 """``liandong bench``: every measurement runs to its end through the command line, and the link is not slow."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
+import structlog
 
-from tests.served import liandong
+from tests.commands import done
 
-pytestmark = pytest.mark.slow
-
-WITHIN = 240.0
-"""Seconds for one measurement; the longest takes fifteen on two idle cores."""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 RATIO_FLOOR = 0.2
 """Messages over the link for one through JetStream in the same run. Two idle cores measured 0.5 to 0.6 with 20,000
@@ -22,11 +20,17 @@ MANY_CEILING = 2.0
 """Processor time of the board with a hundred times the cases, in that of the smaller county's; measured 1.0 to 1.2."""
 
 
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """The command's logs go where its standard error went; afterwards they go where they did."""
+    configuration = structlog.get_config()
+    yield
+    structlog.configure(**configuration)
+
+
 def bench(*arguments: str) -> Mapping[str, float]:
     """Run a measurement; its figures."""
-    run = liandong("bench", *arguments, "--json", within=WITHIN)
-    assert run.returncode == 0, run.stderr
-    figures: Mapping[str, float] = json.loads(run.stdout)
+    figures: Mapping[str, float] = json.loads(done("bench", *arguments, "--json"))
     return figures
 
 

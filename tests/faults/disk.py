@@ -98,16 +98,17 @@ def small_disk(place: Path) -> Iterator[SmallDisk]:
 def disk_full(place: Path, nest: Nest, times: int) -> Figure:
     """Fill the township's own small disk again and again."""
     with small_disk(place / TOWNSHIP) as disk, county(place, nest, parents=SMALL) as here:
-        return _struck(here, disk, "disk full: database, log and broker", times)
+        return strike(here, disk, "disk full: database, log and broker", times)
 
 
 def files_limited(place: Path, nest: Nest, times: int) -> Figure:
     """Let no file of the township's process grow."""
     with county(place, nest, parents=SMALL) as here:
-        return _struck(here, LimitedFiles(), "files of database and log can't grow", times)
+        return strike(here, LimitedFiles(), "files of database and log can't grow", times)
 
 
-def _struck(here: County, disk: Disk, fault: str, times: int) -> Figure:
+def strike(here: County, disk: Disk, fault: str, times: int) -> Figure:
+    """Fill a disk of the township again and again; the clerk is told, and it heals alone."""
     township = here[TOWNSHIP]
     log = township.log_into_its_directory()
     here.start()

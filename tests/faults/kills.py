@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from tests.faults.figures import Figure, figure
 from tests.faults.nest import Nest
 from tests.faults.points import Death, Point, Side
-from tests.faults.processes import COUNTY, County, DatabaseUrl, Served, county
+from tests.faults.processes import COUNTY, PARENTS, County, DatabaseUrl, Served, county
 from tests.faults.work import working
 
 PASSAGES = 6
@@ -60,10 +60,11 @@ def centers_killed(
     seed: int,
     *,
     tell: Tell = lambda _line: None,
+    parents: Mapping[str, str | None] = PARENTS,
     database_url: DatabaseUrl = lambda _code: None,
 ) -> tuple[Figure, Kills]:
     """Kill centers at random named points while people work."""
-    with county(place, nest, database_url=database_url) as here:
+    with county(place, nest, parents=parents, database_url=database_url) as here:
         here.start()
         with working(here, clerks=3, seed=seed) as work:
             kills = Storm(here, seed, tell).rage(count, within=60 + SECONDS_PER_KILL * count)

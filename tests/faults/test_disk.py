@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from node.trouble import DatabaseTrouble
-from tests.faults.disk import can_mount, disk_full, files_limited, small_disk
+from tests.faults.disk import can_mount, files_limited, small_disk, strike
 from tests.faults.nest import Nest
 from tests.faults.processes import READY_WITHIN, SMALL, TOWNSHIP, county
 
@@ -13,16 +13,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.mark.skipif(not can_mount(), reason="only root mounts disks")
-def test_a_full_disk_is_told_and_heals_alone(tmp_path: Path, nest: Nest) -> None:
-    assert disk_full(tmp_path, nest, 1).lost == 0
-
-
-@pytest.mark.skipif(not can_mount(), reason="only root mounts disks")
-def test_a_center_that_is_started_on_a_full_disk_says_so_and_can_be_started_later(tmp_path: Path, nest: Nest) -> None:
-    """Whoever looks after processes (systemd) starts it again and again."""
+def test_a_full_disk_is_told_and_heals_alone_and_who_starts_on_one_says_so(tmp_path: Path, nest: Nest) -> None:
+    """Whoever looks after processes (systemd) starts a center again and again until its disk has room."""
     with small_disk(tmp_path / TOWNSHIP) as disk, county(tmp_path, nest, parents=SMALL) as here:
+        assert strike(here, disk, "disk full", 1).lost == 0
         township = here[TOWNSHIP]
-        here.start()
         township.stop()
         disk.fill(township)
         township.output.unlink()
@@ -37,5 +32,6 @@ def test_a_center_that_is_started_on_a_full_disk_says_so_and_can_be_started_late
         here.healed()
 
 
+@pytest.mark.skipif(can_mount(), reason="a disk of its own shows more")
 def test_files_that_cannot_grow_are_told_and_heal_alone(tmp_path: Path, nest: Nest) -> None:
     assert files_limited(tmp_path, nest, 1).lost == 0

@@ -7,6 +7,7 @@ import pytest
 from tests.faults.kills import centers_killed
 from tests.faults.nest import Nest
 from tests.faults.points import Point
+from tests.faults.processes import SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -15,7 +16,7 @@ KILLS = 12
 
 
 def test_centers_killed_at_every_named_point_lose_and_double_nothing(tmp_path: Path, nest: Nest) -> None:
-    figure, kills = centers_killed(tmp_path, nest, KILLS, seed=1)
+    figure, kills = centers_killed(tmp_path, nest, KILLS, seed=1, parents=SMALL)
     assert set(kills.at) == set(Point)
     assert kills.total >= KILLS
     assert (figure.lost, figure.doubled) == (0, 0)

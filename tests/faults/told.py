@@ -5,6 +5,7 @@ import time
 
 import httpx2
 
+from protocol.entries import TEXT_MAX
 from tests.faults.clerks import Act, Desk
 from tests.faults.processes import Served
 
@@ -14,7 +15,7 @@ NOT_SAVED = {"zh-CN": "未保存：", "en": "Not saved: "}
 REFUSED_WITHIN = 60.0
 """Seconds until a center has used up what it had reserved before its disk became full."""
 
-DESCRIPTION = "长" * 5000
+DESCRIPTION = "长" * TEXT_MAX
 """Long, so that what was reserved is soon used up."""
 
 

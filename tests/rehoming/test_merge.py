@@ -1,6 +1,7 @@
 """A village is merged into another one: every case goes over, nothing is lost, nothing counts twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -13,34 +14,15 @@ from tests.cases.scene import (
     FOUR,
     MATTER,
     OTHER_TOWN,
-    OTHER_VILLAGE,
     SESSION,
     TOWN,
-    VILLAGE,
     Desk,
     Json,
     Scene,
+    scene_of,
 )
-from tests.rehoming.books import balanced, counters, holders, in_flight, total, until
-
-OLD, NEW = VILLAGE, OTHER_VILLAGE
-
-
-def merged(scene: Scene, old: str = OLD, new: str = NEW, at: str = TOWN) -> None:
-    """Decide, and wait until all is done."""
-    merge(scene[at].center, old, new)
-    gone_over(scene, old)
-
-
-def gone_over(scene: Scene, old: str = OLD) -> None:
-    """Wait until the old center has nothing any more and everybody knows the successor."""
-
-    def done() -> bool:
-        known = all(desk.center.directory.tree.retired(old) for desk in scene if desk.member.running)
-        return known and old not in holders(scene).values() and not in_flight(scene)
-
-    until(scene, done)
-    scene.settle()
+from tests.rehoming.books import balanced, counters, holders, total, until
+from tests.rehoming.merging import NEW, OLD, gone_over, lives, merged, settled
 
 
 def centers(desk: Desk) -> dict[str, Json]:
@@ -50,53 +32,29 @@ def centers(desk: Desk) -> dict[str, Json]:
     return {str(one["code"]): one for one in answer.json()}
 
 
-def settled(scene: Scene, old: str = OLD) -> bool:
-    """Whether the old center's parent knows that everything has gone over."""
-    center = scene[TOWN].center
-    with center.database.read() as session:
-        return merge_progress(center, session, old).finished
+@dataclass(frozen=True)
+class Merger:
+    """A village that was merged, and its cases as it saw them before; each test has its own of them.
+
+    Attributes:
+        scene: the federation.
+        cases: by what became of them.
+        before: each as the old village saw it, but for the one that it had escalated.
+    """
+
+    scene: Scene
+    cases: dict[str, str]
+    before: dict[str, Json]
 
 
-def lives(scene: Scene) -> dict[str, str]:
-    """Twelve cases in all states, by what became of them."""
-    old, new, town = scene[OLD], scene[NEW], scene.town
-    cases = {
-        name: old.registers(title=name)
-        for name in (
-            "registered",
-            "accepted",
-            "mediating",
-            "agreed",
-            "failed",
-            "closed",
-            "withdrawn",
-            "escalated",
-            "given back",
-            "joint lead",
-        )
-    }
-    for name in ("accepted", "mediating", "agreed", "failed", "closed", "escalated"):
-        old.does(cases[name], "accept")
-    for name in ("mediating", "agreed", "failed", "closed", "escalated"):
-        old.does(cases[name], "mediations", **SESSION)
-    for name in ("agreed", "closed"):
-        old.does(cases[name], "agree", agreement="各让一步")
-    old.does(cases["failed"], "fail", reason="谈不拢")
-    old.does(cases["closed"], "close")
-    old.does(cases["withdrawn"], "withdraw", reason="自行和解")
-    old.does(cases["escalated"], "escalate", reason="超出能力")
-    old.does(cases["given back"], "escalate", reason="涉及邻镇", triggers=["crosses_villages"])
-    old.does(cases["joint lead"], "joint", partners=[FAR_VILLAGE], reason="跨界")
-    cases["assigned"] = town.registers(title="assigned")
-    town.does(cases["assigned"], "assign", to=OLD, **FOUR)
-    cases["joint partner"] = new.registers(title="joint partner")
-    new.does(cases["joint partner"], "joint", partners=[OLD], reason="跨村")
-    scene.settle()
-    town.does(cases["given back"], "assign", to=OLD, **FOUR)
-    scene[FAR_VILLAGE].asks(cases["joint lead"], "joint/accept", members=[])
-    old.asks(cases["joint partner"], "joint/accept", members=[])
-    scene.settle()
-    return cases
+@pytest.fixture(scope="module")
+def merger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Merger]:
+    """A merger that is done."""
+    with scene_of(tmp_path_factory.mktemp("merger")) as scene:
+        cases = lives(scene)
+        before = {name: scene[OLD].case(case) for name, case in cases.items() if name != "escalated"}
+        merged(scene)
+        yield Merger(scene, cases, before)
 
 
 def test_every_case_of_a_merged_village_goes_to_its_successor(each_scene: Scene) -> None:
@@ -121,10 +79,8 @@ def test_every_case_of_a_merged_village_goes_to_its_successor(each_scene: Scene)
     until(scene, lambda: settled(scene))
 
 
-def test_history_deadline_and_giver_go_along(scene: Scene) -> None:
-    cases = lives(scene)
-    before = {name: scene[OLD].case(case) for name, case in cases.items() if name != "escalated"}
-    merged(scene)
+def test_history_deadline_and_giver_go_along(merger: Merger) -> None:
+    scene, cases, before = merger.scene, merger.cases, merger.before
     new = scene[NEW]
     for name in ("registered", "mediating", "agreed", "failed", "given back", "assigned"):
         after = new.case(cases[name])
@@ -148,11 +104,9 @@ def test_history_deadline_and_giver_go_along(scene: Scene) -> None:
     assert holders(scene)[cases["given back"]] == NEW, "what the old village had escalated comes back to its successor"
 
 
-def test_ended_cases_stay_readable_and_are_reopened_at_the_successor(scene: Scene) -> None:
-    cases = lives(scene)
-    closed = scene[OLD].case(cases["closed"])
-    merged(scene)
-    new = scene[NEW]
+def test_ended_cases_stay_readable_and_are_reopened_at_the_successor(merger: Merger) -> None:
+    scene, cases, closed = merger.scene, merger.cases, merger.before["closed"]
+    new, before, counted = scene[NEW], total(scene), counters(scene, NEW)
     after = new.case(cases["closed"])
     assert (after["access"], after["status"], after["holder"]) == ("full", "closed", NEW)
     assert after["log"][: len(closed["log"])] == closed["log"]
@@ -162,7 +116,7 @@ def test_ended_cases_stay_readable_and_are_reopened_at_the_successor(scene: Scen
     row = total(scene)
     assert row["registered"] == row["held"] + row["in_transit"] + row["closed"] + row["merged"]
     assert counters(scene, OLD)["closed"] == 2, "what ended there stays counted there"
-    assert counters(scene, NEW)["closed"] == -1, "and is taken off where it was taken up again"
+    assert counters(scene, NEW)["closed"] == counted["closed"] - 1, "and is taken off where it was taken up again"
     new.does(cases["closed"], "accept")
     new.does(cases["closed"], "mediations", **SESSION)
     new.does(cases["closed"], "fail", reason="谈不拢")
@@ -170,12 +124,11 @@ def test_ended_cases_stay_readable_and_are_reopened_at_the_successor(scene: Scen
     scene.settle()
     row = total(scene)
     assert row["registered"] == row["held"] + row["in_transit"] + row["closed"] + row["merged"]
-    assert (row["closed"], row["reopened"]) == (2, 1)
+    assert (row["closed"], row["reopened"]) == (before["closed"], before["reopened"] + 1)
 
 
-def test_the_successor_takes_part_where_the_old_village_did(scene: Scene) -> None:
-    cases = lives(scene)
-    merged(scene)
+def test_the_successor_takes_part_where_the_old_village_did(merger: Merger) -> None:
+    scene, cases = merger.scene, merger.cases
     lead, partner = cases["joint lead"], cases["joint partner"]
     state = scene[NEW].state(lead)
     assert (state.holder, state.accepted_partners) == (NEW, [FAR_VILLAGE])
@@ -320,9 +273,8 @@ def test_a_transfer_that_waited_for_a_village_cut_off_comes_back_and_names_the_s
         assert merge_progress(center, session, OLD).revoked
 
 
-def test_merging_twice_changes_nothing(scene: Scene) -> None:
-    lives(scene)
-    merged(scene)
+def test_merging_twice_changes_nothing(merger: Merger) -> None:
+    scene = merger.scene
     version = scene.town.center.directory.tree.claims[OLD].version
     logs = {case: scene[holder].kinds(case) for case, holder in holders(scene).items()}
     assert merge(scene.town.center, OLD, NEW) is False
