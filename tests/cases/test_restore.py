@@ -15,8 +15,8 @@ from tests.federation_kit import Member, Wire
 
 @pytest.fixture
 def own_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """A federation of its own, in which nobody waits long for a twin to show itself: there is none."""
-    monkeypatch.setattr("protocol.link.CALM_S", 0.3)
+    """A federation of its own, in which nobody waits for a twin to show itself: there is none."""
+    monkeypatch.setattr("protocol.link.CALM_S", 0.0)
     with scene_of(tmp_path) as scene:
         yield scene
 
