@@ -111,6 +111,8 @@ def test_a_township_without_any_backup_gets_back_its_children_and_what_others_ho
     assert village.case(in_village)["holder"] == VILLAGE
     assert other.case(down)["log"] == town.case(down)["log"]
     assert lost(town) == lost(scene.county) == ["1"]
+    [told] = [one["lost"] for one in scene.county.links() if one["peer"] == TOWN]
+    assert list(told.values()) == ["1"], "programs are told, too"
     for desk in (town, scene.county):
         assert "lost its database. Nobody else held the cases with these numbers: 20" in desk.page()
     assert "lost its database" not in village.page()

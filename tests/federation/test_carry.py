@@ -117,7 +117,7 @@ def test_a_case_goes_up_and_comes_back_on_a_stick(scene: Scene, post: Post) -> N
     in_order_and_once(scene)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_in_any_order_twice_or_lost_files_lose_and_double_nothing(scene: Scene, post: Post, seed: int) -> None:
     chance = random.Random(seed)
     cases: list[str] = []
@@ -359,7 +359,7 @@ def test_a_stick_that_is_carried_while_the_wire_is_up_changes_nothing(linked_sce
     in_order_and_once(scene)
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(2))
 def test_stick_and_wire_at_the_same_time_apply_everything_once(
     linked_scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: int
 ) -> None:

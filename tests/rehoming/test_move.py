@@ -202,6 +202,26 @@ def test_a_village_that_was_off_line_during_the_merger_follows_when_it_comes_bac
     assert balanced(scene)
 
 
+def test_a_village_whose_township_was_lost_goes_on_to_its_new_parent_when_that_is_back(
+    scene: Scene, tmp_path: Path
+) -> None:
+    village = scene[VILLAGE]
+    case = village.registers()
+    scene.settle()
+    scene.stop(TOWN)
+    village.does(case, "escalate", reason="跨村", triggers=["crosses_villages"])
+    move(scene.county.center, VILLAGE, OTHER_TOWN)
+    scene.lose(TOWN, tmp_path / "again")
+    scene.start(TOWN)
+    moved(scene, VILLAGE, OTHER_TOWN)
+    until(scene, lambda: not in_flight(scene))
+    assert holders(scene)[case] == TOWN, "it was on its way there"
+    new = village.registers()
+    village.does(new, "escalate", reason="跨村", triggers=["crosses_villages"])
+    scene.settle()
+    assert holders(scene)[new] == OTHER_TOWN
+
+
 REFUSED: list[tuple[str, str, str, str]] = [
     (COUNTY, "532923999999", TOWN, "no center 532923999999"),
     (COUNTY, VILLAGE, "532923999999", "no center 532923999999"),
