@@ -12,6 +12,7 @@ from sqlalchemy import select
 from node.cases import service
 from node.cases.tables import CaseRow
 from node.federation.carry_out import carry_out
+from node.settings import settings_of, write_settings
 from node.trouble import Trouble
 from node.unit import unit_of
 from protocol.codes import Category, Trigger
@@ -55,8 +56,16 @@ def escalate(made: Made) -> str:
     return state.id
 
 
+def unplug(made: Made) -> None:
+    """Let its parent's broker be where nobody listens: there is no network."""
+    given = made.settings.model_dump(include=made.settings.model_fields_set - {"data_dir"})
+    given |= {"parent_url": "nats://127.0.0.1:9"}
+    write_settings(settings_of(made.directory, given, place=str(made.settings.file)))
+
+
 @pytest.mark.slow
 def test_a_stick_goes_to_the_superior_and_back_while_both_run(upper: Made, lower: Made, stick: Path) -> None:
+    unplug(lower)
     with serving(upper.directory, upper.settings.port) as above, serving(lower.directory, lower.settings.port) as below:
         above.ready()
         below.ready()
