@@ -24,8 +24,8 @@ class NavigationItem:
         path: where it leads.
         icon: name in ``node/web/icons.txt``.
         roles: who sees it; others don't, it is never greyed. Empty: everyone.
-        phone: whether it also stands in the bar at the bottom of a phone.
-        wide: whether it stands in the bar at the top of a wide screen.
+        phone: whether it stands in the bar at the bottom of a phone; else it stands in the menu there.
+        wide: whether it stands in the bar at the top of a wide screen; what stands in neither is in the menu.
         queue: the queue whose number stands beside it (``node.cases.queues``); empty for none.
         hot: whether that number is work that waits for somebody here.
     """

@@ -12,8 +12,10 @@ from node.accounts.roles import ROLE_NAMES
 from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
+from protocol.case import SubsidyState
 from protocol.codes import AgreementForm, Category, Grade, Part, PartyRole, Retention, Rung, Source, Status, Trigger
 from protocol.entries import Kind
+from protocol.messages import Type
 
 LEVELS: Final[Mapping[str, str]] = {
     "county": N_("County level"),
@@ -262,6 +264,40 @@ ACCESS: Final[Mapping[str, str]] = {
 
 _ROLES: Final[Mapping[str, str]] = {role.value: name for role, name in ROLE_NAMES.items()}
 
+SUBSIDIES: Final[Mapping[str, str]] = {
+    SubsidyState.CLAIMED: N_("to be judged"),
+    SubsidyState.APPROVED: N_("approved"),
+    SubsidyState.REJECTED: N_("turned down"),
+}
+
+MESSAGES: Final[Mapping[str, str]] = {
+    Type.ENTRIES: N_("Log entries"),
+    Type.TRANSFER: N_("Transfer of a case"),
+    Type.REFUSAL: N_("Refusal of a transfer"),
+    Type.HEADER: N_("Header of a case"),
+    Type.INVITATION: N_("Invitation"),
+    Type.REQUEST: N_("Request"),
+    Type.ANSWER: N_("Answer to a request"),
+    Type.VIEW: N_("Look at a case"),
+    Type.CERTIFICATES: N_("Certificates"),
+    Type.POLICIES: N_("Rules"),
+    Type.KNOCK: N_("Move to another superior"),
+    Type.WELCOME: N_("Move to another superior"),
+    Type.FAREWELL: N_("Move to another superior"),
+    Type.LOST: N_("Lost database"),
+    Type.TOLD: N_("Lost database"),
+    Type.RECOVERED: N_("Lost database"),
+    Type.BACKUP_PART: N_("Backup"),
+    Type.BACKUP_WANTED: N_("Backup"),
+    Type.BACKUP_OFFERED: N_("Backup"),
+    Type.AUDIT_HEAD: N_("Audit log"),
+    Type.DAYS: N_("Daily figures"),
+    Type.RECEIPT: N_("Receipt"),
+    Type.UNDELIVERABLE: N_("Undeliverable message"),
+    Type.SEALED: N_("Sealed message"),
+    Type.VOID: N_("Empty message"),
+}
+
 AUDIT_EVENTS: Final[Mapping[str, str]] = {
     Event.LOGGED_IN: N_("signed in"),
     Event.LOGIN_FAILED: N_("sign-in failed"),
@@ -319,6 +355,8 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "state": REQUEST_STATES,
         "partner": PARTNER_STATES,
         "access": ACCESS,
+        "message": MESSAGES,
+        "subsidy": SUBSIDIES,
         "audit_event": AUDIT_EVENTS,
         "audit_actor": AUDIT_ACTORS,
         "role": _ROLES,

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from protocol.case import Subsidy
 from protocol.centers import NKEY, Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
-from protocol.entries import PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
+from protocol.entries import PARTNERS_MAX, PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
 from protocol.policy_order import PolicyOrder
 from protocol.records import BODY_MAX_BYTES, NO_NUL, Count, Frozen, Instant, Number, Record, Token
 from protocol.status import DayRow
@@ -56,7 +56,11 @@ class Refusal(Frozen):
 
 
 class CaseHeader(Frozen):
-    """What the ancestors may know of a high-grade, joint, overdue, supervised or disputed case: no party, no text."""
+    """What the ancestors may know of a high-grade, joint, overdue, supervised or disputed case: no party, no text.
+
+    ``partners`` are the centers that mediate jointly with the holder, so that who stands above them all can say who
+    leads; those that were asked and have not answered are nobody's business.
+    """
 
     case_id: Token
     number: NumberText
@@ -71,6 +75,7 @@ class CaseHeader(Frozen):
     seq: Count
     deadline: Instant | None = None
     joint: bool = False
+    partners: Annotated[tuple[CenterCode, ...], Field(max_length=PARTNERS_MAX)] = ()
     supervised: bool = False
     returns: Count = 0
     subsidy: Subsidy | None = None

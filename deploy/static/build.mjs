@@ -91,7 +91,6 @@ function licenses() {
 const files = {
   "tabler.min.css": styleSheet,
   "htmx.min.js": () => withoutSourceMap(module("htmx.org/dist/htmx.min.js")),
-  "hx-sse.min.js": () => withoutSourceMap(module("htmx.org/dist/ext/hx-sse.min.js")),
   "echarts.min.js": charts,
   "icons.svg": sprite,
   "THIRD-PARTY.txt": licenses,

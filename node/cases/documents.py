@@ -13,10 +13,10 @@ from node.access import Access, access_of
 from node.cases.path import stops_of
 from node.cases.tables import CaseRow, EntryRow, RequestRow
 from node.cases.working_days import arranged, working_days
-from protocol.case import CaseState, Subsidy, VisitPlan
+from protocol.case import CaseState, PartnerStatus, Subsidy, VisitPlan
 from protocol.codes import AgreementForm
 from protocol.entries import EntryHead, Member, Party, Term
-from protocol.payloads import Invitation, RequestState
+from protocol.payloads import CaseHeader, Invitation, RequestState
 from protocol.records import Instant
 from protocol.requests import RequestHead
 
@@ -42,15 +42,15 @@ class RequestAnswer(BaseModel):
 
 
 class PartnerOut(BaseModel):
-    """A partner of a joint mediation."""
+    """A partner of a joint mediation; ``countersigned`` is None where only the header is known."""
 
     code: str
     status: str
-    countersigned: bool
+    countersigned: bool | None
 
 
 class JointOut(BaseModel):
-    """A joint mediation (专班)."""
+    """A joint mediation (专班); where only the header is known, without members and those who have not answered."""
 
     lead: str | None
     partners: list[PartnerOut]
@@ -240,7 +240,7 @@ def _item(row: CaseRow, requests: list[RequestOut], now: datetime) -> CaseItem:
         deadline=row.deadline,
         deadline_by_weekdays=row.deadline is not None and not arranged(row.deadline),
         overdue=not row.ended and row.deadline is not None and row.deadline < now,
-        joint=_joint(state) if state is not None else None,
+        joint=_joint(state) if state is not None else _joint_of_header(row),
         supervised=row.supervised,
         returns=row.returns,
         subsidy=Subsidy.model_validate_json(row.subsidy) if row.subsidy is not None else None,
@@ -271,6 +271,15 @@ def _joint(state: CaseState) -> JointOut | None:
         for code, partner in state.partners.items()
     ]
     return JointOut(lead=state.holder or state.in_transit_to, partners=partners, members=list(state.members))
+
+
+def _joint_of_header(row: CaseRow) -> JointOut | None:
+    """Who mediates jointly, as the holder told those above it; an invitation says nothing of the others."""
+    if row.header is None or not row.joint:
+        return None
+    header = CaseHeader.model_validate_json(row.header)
+    partners = [PartnerOut(code=code, status=PartnerStatus.ACCEPTED, countersigned=None) for code in header.partners]
+    return JointOut(lead=row.holder or row.in_transit_to, partners=partners, members=[])
 
 
 def _requests(session: Session, case_ids: Sequence[str]) -> dict[str, list[RequestOut]]:

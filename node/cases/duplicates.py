@@ -33,8 +33,8 @@ ALIKE: Final = 0.4
 """Share of letter pairs that two titles have in common, from which they say the same."""
 
 
-def similar(session: Session, me: str, *, category: str, place: str, title: str, now: datetime) -> list[CaseRow]:
-    """Our own open cases that may be the same matter, the likeliest first.
+def similar(session: Session, me: str, *, category: str, place: str, title: str, now: datetime) -> list[str]:
+    """Ids of our own open cases that may be the same matter, the likeliest first.
 
     Args:
         session: a read session.
@@ -44,24 +44,23 @@ def similar(session: Session, me: str, *, category: str, place: str, title: str,
         title: in one sentence; may be empty.
         now: the instant.
     """
-    ours = select(CaseRow).where(
+    ours = select(CaseRow.id, CaseRow.place, CaseRow.title).where(
         visible(now),
         CaseRow.holder == me,
         CaseRow.ended.is_(False),
         CaseRow.category == category,
         CaseRow.registered_at > now - SINCE,
     )
-    rows = session.scalars(ours.order_by(CaseRow.registered_at.desc()).limit(CANDIDATES_MAX))
-    scored = [(_likeness(row, place, title), row) for row in rows]
+    rows = session.execute(ours.order_by(CaseRow.registered_at.desc()).limit(CANDIDATES_MAX))
+    scored = [(_places_alike(place, there or "") + titles_alike(title, named or ""), id_) for id_, there, named in rows]
     likely = sorted((pair for pair in scored if pair[0] >= ALIKE), key=lambda pair: -pair[0])
-    return [row for _, row in likely[:SHOWN_MAX]]
+    return [id_ for _, id_ in likely[:SHOWN_MAX]]
 
 
-def _likeness(row: CaseRow, place: str, title: str) -> float:
-    """How alike a case is: its title's likeness, and one more where the place is the same."""
-    here, there = place.strip(), row.place or ""
-    same_place = len(here) > 1 and len(there) > 1 and (here in there or there in here)
-    return same_place + titles_alike(title, row.title or "")
+def _places_alike(one: str, other: str) -> bool:
+    """Whether two places are the same: somebody may write it longer the second time."""
+    here, there = one.strip(), other.strip()
+    return len(here) > 1 and len(there) > 1 and (here in there or there in here)
 
 
 def titles_alike(one: str, other: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from protocol.case import CaseState
 from protocol.deadlines import last_rung
-from protocol.entries import Entry
+from protocol.entries import PARTNERS_MAX, Entry
 from protocol.payloads import CaseHeader, Invitation
 
 
@@ -143,6 +143,7 @@ def header_of(state: CaseState, *, withdrawn: bool = False) -> CaseHeader:
         seq=state.seq,
         deadline=state.deadline,
         joint=state.joint,
+        partners=tuple(state.accepted_partners[:PARTNERS_MAX]),
         supervised=state.supervised,
         returns=state.returns,
         subsidy=state.subsidy,

@@ -143,13 +143,8 @@ def workload(here: Here, _caller: Annotated[Caller, Depends(require(Action.read_
 @router.get("/calls")
 def calls(here: Here, caller: Annotated[Caller, Depends(require(Action.read_calls))]) -> CallsOut:
     """The calls of this center's stations; a department's account sees its own ones only."""
-    query = select(CallRow, StationRow.name, CaseRow).join(StationRow, StationRow.id == CallRow.station_id)
-    query = query.join(CaseRow, CaseRow.id == CallRow.case_id)
-    if not _of_the_house(caller):
-        query = query.where(StationRow.username == caller.username)
-    query = query.order_by(CallRow.reported_at.is_not(None), CallRow.called_at.desc()).limit(CALLS_MAX)
     with here.database.read() as session:
-        return CallsOut(items=[_call(row, name, of) for row, name, of in session.execute(query)])
+        return CallsOut(items=calls_for(session, caller))
 
 
 @router.post("/cases/{case_id}/calls/{seq}/report", response_model=CaseDocument, responses=ACT_RESPONSES)
@@ -162,18 +157,38 @@ def report(
     caller: Annotated[Caller, Depends(require(Action.report))],
 ) -> Response:
     """Report that who was called has come (报到); a department's account for itself only, and it gets no document."""
-    if not _of_the_house(caller):
-        with here.database.read() as session:
-            ours = select(CallRow.seq).join(StationRow, StationRow.id == CallRow.station_id)
-            ours = ours.where(CallRow.case_id == case_id, CallRow.seq == seq, StationRow.username == caller.username)
-            if session.scalar(ours) is None:
-                raise Problem(404, "not-found", N_("There is no such call."))
+    with here.database.read() as session:
+        check_answers(session, caller, case_id, seq)
     told = ReportInput(epoch=given.epoch, text=given.text, call_seq=seq)
     done = act(here, trying, caller, case_id, "calls/report", told)
-    return done if _of_the_house(caller) else Response(status_code=204)
+    return done if of_the_house(caller) else Response(status_code=204)
 
 
-def _of_the_house(caller: Caller) -> bool:
+def calls_for(session: Session, caller: Caller) -> list[CallOut]:
+    """The calls that this person may see, those that wait first."""
+    query = select(CallRow, StationRow.name, CaseRow).join(StationRow, StationRow.id == CallRow.station_id)
+    query = query.join(CaseRow, CaseRow.id == CallRow.case_id)
+    if not of_the_house(caller):
+        query = query.where(StationRow.username == caller.username)
+    query = query.order_by(CallRow.reported_at.is_not(None), CallRow.called_at.desc()).limit(CALLS_MAX)
+    return [_call(row, name, of) for row, name, of in session.execute(query)]
+
+
+def check_answers(session: Session, caller: Caller, case_id: str, seq: int) -> None:
+    """A department reports for itself only.
+
+    Raises:
+        Problem: 404 ``not-found``.
+    """
+    if of_the_house(caller):
+        return
+    ours = select(CallRow.seq).join(StationRow, StationRow.id == CallRow.station_id)
+    ours = ours.where(CallRow.case_id == case_id, CallRow.seq == seq, StationRow.username == caller.username)
+    if session.scalar(ours) is None:
+        raise Problem(404, "not-found", N_("There is no such call."))
+
+
+def of_the_house(caller: Caller) -> bool:
     """Whether the person works at the center itself, not for a department that is called."""
     return bool(caller.roles - {Role.department})
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
 
 from node.access import visible_row
 from node.accounts.authorise import require
@@ -15,7 +16,7 @@ from node.cases.acts import field_error
 from node.cases.api import CaseId, Here, Trying
 from node.cases.documents import CaseItem, case_items
 from node.cases.refusals import problem_of
-from node.cases.tables import RouteRow
+from node.cases.tables import CaseRow, RouteRow
 from node.i18n import N_
 from node.problems import Problem
 from node.unit import unit_of
@@ -96,8 +97,9 @@ def similar(here: Here, _caller: Reading, category: Category, place: Place, titl
     """Our own open cases that may be the same matter as one that is about to be registered."""
     now = here.clock.now()
     with here.database.read() as session:
-        rows = duplicates.similar(session, here.code, category=category, place=place, title=title, now=now)
-        return SimilarOut(items=case_items(session, rows, now))
+        ids = duplicates.similar(session, here.code, category=category, place=place, title=title, now=now)
+        found = {row.id: row for row in session.scalars(select(CaseRow).where(CaseRow.id.in_(ids)))}
+        return SimilarOut(items=case_items(session, [found[case_id] for case_id in ids], now))
 
 
 @router.get("/routes")

@@ -23,7 +23,17 @@ from sqlalchemy.orm import Session
 
 from node.db import DatabaseUnavailable
 from node.federation.handlers import HANDLERS
-from node.federation.parking import SYSTEM_TYPES, Behind, Frame, Parked, ParkedCases, park, reason_of
+from node.federation.parking import (
+    BEHIND,
+    SYSTEM_TYPES,
+    UNKNOWN_TYPE,
+    Behind,
+    Frame,
+    Parked,
+    ParkedCases,
+    park,
+    reason_of,
+)
 from node.federation.reading import Arrival, Payload, Reader, read_verified
 from node.federation.tables import InboxRow, ParkedRow, ReceivedFrameRow
 from node.rows import table_of
@@ -202,11 +212,11 @@ def _deliver(frame: Frame, message: Message, payload: Payload | None) -> None:
         RemoteError: it can't be accepted.
     """
     if payload is None:
-        raise Parked(f"unknown type {message.type}")
+        raise Parked(f"{UNKNOWN_TYPE} {message.type}")
     if message.subject is not None:
         behind = frame.parked.of(message.subject)
         if behind is not None and not _is_for_another_holder(frame.unit, message):
-            raise Behind(f"behind parked message {behind}")
+            raise Behind(f"{BEHIND} {behind}")
     HANDLERS[message.type](frame.unit, message, payload)
 
 

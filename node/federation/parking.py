@@ -53,6 +53,11 @@ SYSTEM_TYPES = frozenset(
 PARKED_REASON_MAX = 1000
 """Characters of a reason that are kept."""
 
+UNKNOWN_TYPE = "unknown type"
+BEHIND = "behind parked message"
+UNEXPECTED = "unexpected"
+"""How a reason begins, for whoever tells it to people (``node.web.links_page``)."""
+
 
 _PARKED = table_of(ParkedRow).c
 _FIRST = (
@@ -159,7 +164,7 @@ def park(frame: Frame, seq: int, line: bytes, error: Exception) -> None:
 def reason_of(error: Exception) -> str:
     """Why a message can't be applied. What we did not expect is told by its type: its text may quote the message."""
     quotable = isinstance(error, ProtocolError | Parked)
-    text = str(error) if quotable and str(error) else f"unexpected {type(error).__name__}"
+    text = str(error) if quotable and str(error) else f"{UNEXPECTED} {type(error).__name__}"
     return text.replace("\0", "")[:PARKED_REASON_MAX]
 
 

@@ -6,7 +6,7 @@ was refused shows the form again with everything typed and the reason, and the c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from node.accounts.roles import Action
 from node.accounts.service import Caller
-from node.cases import inputs
+from node.cases import inputs, routes
 from node.cases.acts import FieldError, perform
 from node.center import Center
 from node.clock import LOCAL_ZONE
@@ -39,9 +39,13 @@ from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
 from node.web.session import signed_in
 from node.words import place_name, words
+from protocol.advice import advise
 from protocol.link import State
 
 router = APIRouter()
+
+STUDIED: Final = frozenset({Action.grade, Action.assign})
+"""Acts before which the policy's advice and the routing rules that fit are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +193,13 @@ def _form(request: Request, caller: Caller, action: CaseAction, case: CaseView, 
             roles = words(language, "party_role")
             context = {"party_rows": party_rows.rows_for(parties), "parties": parties, "party_roles": roles}
             context["party_limits"] = party_rows.LIMITS
+        if action.action in STUDIED and case.state is not None:
+            context |= {
+                "advice": advise(center.policy, case.state, center.clock.now()),
+                "routes": routes.offered(session, case.state.category, case.state.place),
+            }
         if action.action is Action.assign:
-            context = {
+            context |= {
                 "loads": read_loads(session, center),
                 "named_before": named_before(session, center),
                 "limits": limits_of(center.clock.now(), language),

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, cast
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from node.cases.queues import Here, Queue
+from node.access import visible
+from node.cases.documents import CaseItem, case_items
+from node.cases.queues import Here, Queue, condition
+from node.cases.tables import CaseRow
 from node.center import Center
 from node.clock import local_day
 from node.i18n import N_
 from node.status.api import StatusOut, TableOut, status_of
 from node.status.board import Board
 from node.status.days import By, Period, add_up, read_series, steps
-from node.web.case_lines import CaseLine, read_lines
 from protocol.status import Rate, rates
 
 PERIODS: Final = {
@@ -40,6 +43,7 @@ RATES: Final = {
 WEEKS: Final = 12
 MONTHS: Final = 12
 SERIES_KEY: Final = "series"
+JOINT_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class BoardView:
     series: Series
     flow: tuple[tuple[str, tuple[int, ...]], ...]
     flow_levels: tuple[str, ...]
-    joint: tuple[CaseLine, ...]
+    joint: tuple[CaseItem, ...]
+    joint_number: int
     oldest: str | None
     silent: tuple[str, ...]
     balanced: bool
@@ -100,8 +105,7 @@ def board_view(session: Session, center: Center, board: Board, code: str, period
     if status.children:
         parts.append(_part(board, code, status.own, series, itself=True))
     levels, flow = _flow(status)
-    here = Here(center.code, board.now, center.policy.near_days)
-    joint = read_lines(session, here, Queue.JOINT, limit=8) if code == center.code else ()
+    joint_number, joint = _joint(session, center, board, code)
     return BoardView(
         status=status,
         parts=tuple(parts),
@@ -109,10 +113,22 @@ def board_view(session: Session, center: Center, board: Board, code: str, period
         flow=flow,
         flow_levels=levels,
         joint=joint,
+        joint_number=joint_number,
         oldest=_oldest(board, code),
         silent=tuple(one for one in board.subtree(code) if board.part(one).as_of is not None and board.stale(one)),
         balanced=_balanced(status),
     )
+
+
+def _joint(session: Session, center: Center, board: Board, code: str) -> tuple[int, tuple[CaseItem, ...]]:
+    """How many joint mediations are under way there, led by somebody of this part, and the most urgent ones."""
+    here = Here(center.code, board.now, center.policy.near_days)
+    under_way = [visible(board.now), condition(Queue.JOINT, here)]
+    if code != center.code:
+        under_way.append(CaseRow.holder.in_(board.subtree(code)))
+    number = session.scalar(select(func.count()).select_from(CaseRow).where(*under_way)) or 0
+    shown = select(CaseRow).where(*under_way).order_by(CaseRow.deadline.is_(None), CaseRow.deadline).limit(JOINT_SHOWN)
+    return number, tuple(case_items(session, list(session.scalars(shown)), board.now))
 
 
 def _days(period: str, today: date) -> Period | None:

@@ -13,7 +13,7 @@ from node.i18n import N_, Language, translate
 from node.web import party_rows
 from node.web.case_action import CaseAction
 from node.web.case_offers import open_calls, open_terms, open_urges
-from node.web.case_view import CaseView
+from node.web.case_view import CaseView, may_lead
 from node.web.forms import Values
 from node.web.times import date_words
 from node.words import place_name, words
@@ -73,10 +73,7 @@ def _centers(action: CaseAction, center: Center, case: CaseView) -> Iterable[str
         case Action.assign:
             return [code for code in tree.children(center.code) if tree.active(code)]
         case Action.lead_order:
-            state = case.state
-            if state is None:
-                return ()
-            return [code for code in (state.holder, *state.accepted_partners) if code is not None]
+            return may_lead(center, case.document)
         case _:
             level = tree.level(center.code)
             peers = [code for code in tree.claims if tree.active(code) and tree.level(code) == level]

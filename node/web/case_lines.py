@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.access import Access, access_of, named, visible
+from node.cases import duplicates
 from node.cases.queues import Here, Queue, condition
 from node.cases.tables import CaseRow, EntryRow
 from protocol.entries import Kind
@@ -18,8 +19,6 @@ PAGE: Final = 50
 """Cases on one page: more than a person reads at a time, few enough for an old PC."""
 
 QUERY_MAX: Final = 100
-
-SORTS: Final = ("urgent", "newest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +124,12 @@ def read_lines(session: Session, here: Here, queue: Queue, limit: int = PAGE) ->
     return tuple(_line(row, here.now) for row in rows)
 
 
-def similar(session: Session, here: Here, category: str, place: str) -> tuple[CaseLine, ...]:
-    """Our own open cases of the same type at the same place: perhaps the same matter. People are never compared."""
-    text = place.strip()[:QUERY_MAX]
-    if not text or not category:
-        return ()
-    same = or_(CaseRow.place.contains(text, autoescape=True), _contained(text))
-    ours = and_(CaseRow.holder == here.me, CaseRow.ended.is_(False), CaseRow.category == category, same)
-    query = select(*_PLAIN).where(visible(here.now), ours).order_by(CaseRow.registered_at.desc()).limit(3)
-    return tuple(_line(row, here.now) for row in session.execute(query))
+def similar(session: Session, here: Here, *, category: str, place: str, title: str) -> tuple[CaseLine, ...]:
+    """Our own open cases that may be the same matter, the likeliest first. People are never compared."""
+    ids = duplicates.similar(session, here.me, category=category, place=place, title=title, now=here.now)
+    rows = session.execute(select(*_PLAIN).where(visible(here.now), CaseRow.id.in_(ids)))
+    found = {row.id: _line(row, here.now) for row in rows}
+    return tuple(found[case_id] for case_id in ids)
 
 
 def reasons_of_return(session: Session, lines: Sequence[CaseLine]) -> dict[str, str]:
@@ -153,11 +149,6 @@ def reasons_of_return(session: Session, lines: Sequence[CaseLine]) -> dict[str, 
 def _reason(body: str | None) -> str:
     document = json.loads(body or "{}")
     return str(document.get("reason", "")) if isinstance(document, dict) else ""
-
-
-def _contained(text: str) -> ColumnElement[bool]:
-    """Whether the row's place stands in ``text``: somebody may write it longer the second time."""
-    return and_(func.length(CaseRow.place) > 1, literal(text).contains(CaseRow.place))
 
 
 def conditions_of(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:

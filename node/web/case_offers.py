@@ -63,6 +63,7 @@ class Situation:
         state: the whole case, where this center may read it.
         invited: what this center is invited to, and has not answered.
         above: whether this center stands above the holder.
+        leads: whether there is somebody else who could lead, and this center decides it.
         disputed: whether it was returned so often that a superior rules.
         subsidised: whether a subsidy may be claimed for it: the rules pay one, and nobody has claimed it.
         claimed: whether a claim waits to be judged.
@@ -77,6 +78,7 @@ class Situation:
     state: CaseState | None
     invited: InvitationKind | None
     above: bool
+    leads: bool
     disputed: bool
     subsidised: bool
     claimed: bool
@@ -159,14 +161,14 @@ def _as_other(situation: Situation) -> Iterator[Action]:
     if situation.above:
         yield from (Action.view, Action.note) if state is None else (Action.note,)
         yield from (Action.reopen,) if ended else (Action.urge,)
+        if situation.leads and not ended:
+            yield Action.lead_order
         if situation.disputed:
             yield Action.rule
         if situation.claimed:
             yield Action.judge_subsidy
     if state is None:
         return
-    if situation.above and state.joint and not ended:
-        yield Action.lead_order
     if situation.me in state.followers:
         yield from _as_follower(situation.me, state)
 

@@ -74,6 +74,7 @@ def situation_of(center: Center, case: CaseView) -> Situation:
         state=case.state,
         invited=_invited(center.code, case),
         above=document.holder is not None and tree.is_ancestor(center.code, document.holder),
+        leads=len(may_lead(center, document)) > 1,
         subsidised=_subsidised(center, document),
         claimed=document.subsidy is not None and document.subsidy.state is SubsidyState.CLAIMED,
         disputed=document.returns >= center.policy.returns_before_ruling,
@@ -81,6 +82,15 @@ def situation_of(center: Center, case: CaseView) -> Situation:
         has_children=bool(tree.children(center.code)),
         has_stations=case.has_stations,
     )
+
+
+def may_lead(center: Center, document: CaseDocument) -> list[str]:
+    """Who may be told to lead a joint mediation by this center: the holder and its partners below this center."""
+    joint = document.joint
+    if joint is None or document.holder is None:
+        return []
+    taking_part = [partner.code for partner in joint.partners if partner.status == PartnerStatus.ACCEPTED]
+    return [code for code in (document.holder, *taking_part) if center.directory.tree.is_ancestor(center.code, code)]
 
 
 def _subsidised(center: Center, document: CaseDocument) -> bool:

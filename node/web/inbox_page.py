@@ -1,10 +1,10 @@
 """The inbox of who dispatches (收件箱): queues, a list, and beside it the chosen case with what can be done now."""
 
-from dataclasses import dataclass
-from typing import Annotated, Final
+from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -18,9 +18,9 @@ from node.cases.queues import Queue, by_holder
 from node.center import Center
 from node.errors_http import language_of
 from node.i18n import Language
+from node.web.asked import Asked, Text, here_of, kept
 from node.web.case_action import CaseAction
-from node.web.case_lines import QUERY_MAX, SORTS, Wanted, read_page
-from node.web.case_list import here_of, queue_of
+from node.web.case_lines import read_page
 from node.web.case_log import LogLine, log_lines
 from node.web.case_offers import leading, offered
 from node.web.case_path import Delivery, delivery_of
@@ -46,8 +46,6 @@ BAR: Final = 6
 BAR_PHONE: Final = 2
 """The same on a phone: one row, so that the case stays in sight."""
 
-Text = Annotated[str, Query(max_length=QUERY_MAX)]
-
 
 @dataclass(frozen=True, slots=True)
 class Detail:
@@ -63,32 +61,13 @@ class Detail:
 
 
 @router.get("/inbox")
-def inbox(
-    request: Request,
-    *,
-    queue: Text = "",
-    q: Text = "",
-    grade: Text = "",
-    category: Text = "",
-    holder: Text = "",
-    sort: Text = "urgent",
-    page: int = 1,
-    case: Text = "",
-) -> Response:
+def inbox(request: Request, asked: Asked, case: Text = "") -> Response:
     """A queue and one of its cases."""
     caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
     here = here_of(center)
-    chosen = queue_of(queue) or (Queue.OPEN if holder or q else Queue.TO_ACCEPT)
-    wanted = Wanted(
-        queue=chosen,
-        q=q.strip(),
-        grade=grade,
-        category=category,
-        holder=holder,
-        sort=sort if sort in SORTS else SORTS[0],
-        page=page,
-    )
+    chosen = asked.queue or (Queue.OPEN if asked.holder or asked.q else Queue.TO_ACCEPT)
+    wanted = replace(asked, queue=chosen)
     tree = center.directory.tree
     with center.database.read() as session:
         found = read_page(session, here, wanted)
@@ -98,7 +77,6 @@ def inbox(
     if detail is not None and detail.case.access == Access.FULL:
         note_look(center, request, caller, selected)
     links = link_rows(center, language)
-    kept = {"queue": chosen.value, "q": wanted.q, "grade": grade, "category": category, "holder": holder, "sort": sort}
     return render(
         request,
         "inbox.html",
@@ -107,7 +85,7 @@ def inbox(
         wanted=wanted,
         selected=selected,
         by_hand=bool(case),
-        address=Address({name: value for name, value in kept.items() if value}),
+        address=Address(kept(wanted)),
         queues=[(one, QUEUE_WORDS[one], QUEUE_ICONS[one]) for one in TO_DO],
         followed=[(one, QUEUE_WORDS[one], QUEUE_ICONS[one]) for one in FOLLOWED],
         title=QUEUE_WORDS[chosen],

@@ -17,6 +17,7 @@ from node.center import Center
 from node.divisions import children_of
 from node.errors_http import language_of
 from node.federation import inbox
+from node.federation.parking import BEHIND, UNEXPECTED, UNKNOWN_TYPE
 from node.federation.tables import LinkRow, ParkedRow
 from node.i18n import N_, translate, translate_plural
 from node.links_api import note_retry
@@ -42,13 +43,28 @@ _ENROL: Final = (
 class ParkedLine:
     """A parked message as a person reads it."""
 
-    id: str
     peer: str
     type: str
     case_id: str | None
     display_number: str | None
+    why: str
     reason: str
     parked_at: datetime
+
+
+def _why(reason: str) -> str:
+    """What a reason means for whoever reads it, a catalog message; the reason itself is for who looks deeper."""
+    for begin, words in _WHY.items():
+        if reason.startswith(begin):
+            return words
+    return N_("It does not fit what this center knows. Try again once the cause is gone.")
+
+
+_WHY: Final = {
+    BEHIND: N_("It waits behind another parked message of the same case."),
+    UNKNOWN_TYPE: N_("The other center runs a newer version. Update this one, then try again."),
+    UNEXPECTED: N_("An error of this program. Nothing is lost; try again after an update, and report it."),
+}
 
 
 @router.get("/links")
@@ -140,7 +156,7 @@ def _page(
             .limit(PARKED_SHOWN)
         )
         parked = [
-            ParkedLine(row.id, row.peer, row.type or "", row.case_id, number, row.reason, row.parked_at)
+            ParkedLine(row.peer, row.type or "", row.case_id, number, _why(row.reason), row.reason, row.parked_at)
             for row, number in rows
         ]
         taken = set(session.scalars(select(LinkRow.peer).where(LinkRow.revoked_at.is_(None))))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from node.accounts.roles import Action, roles_for
+from node.accounts.roles import Action, Role, roles_for
 from node.cases.queues import Queue
 from node.i18n import N_
 from node.level import NavigationItem
@@ -31,6 +31,38 @@ VISITS: Final = NavigationItem(
     icon="phone-check",
     roles=frozenset(roles_for(Action.follow_up)),
     queue=Queue.VISITS,
+)
+SUPERVISED: Final = NavigationItem(
+    key="supervised",
+    msgid=N_("Orders"),
+    path="/cases?queue=supervised",
+    icon="bell-ringing",
+    roles=_READERS,
+    phone=False,
+    queue=Queue.SUPERVISED,
+)
+STATIONS: Final = NavigationItem(
+    key="stations",
+    msgid=N_("Departments"),
+    path="/stations",
+    icon="building",
+    roles=frozenset(roles_for(Action.manage_stations)),
+    phone=False,
+    wide=False,
+)
+CALLS: Final = NavigationItem(
+    key="calls", msgid=N_("Calls"), path="/calls", icon="bell-ringing", roles=frozenset({Role.department})
+)
+"""For the accounts of departments; everyone else comes to the calls by way of the departments."""
+
+SUBSIDIES: Final = NavigationItem(
+    key="subsidies",
+    msgid=N_("Subsidies"),
+    path="/subsidies",
+    icon="file-text",
+    roles=_READERS,
+    phone=False,
+    wide=False,
 )
 JOINT: Final = NavigationItem(
     key="joint",
@@ -76,4 +108,5 @@ RULES: Final = NavigationItem(
     icon="scale",
     roles=frozenset(roles_for(Action.set_policy)),
     phone=False,
+    wide=False,
 )

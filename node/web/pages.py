@@ -22,6 +22,7 @@ from node.web import (
     audit_page,
     backups_page,
     board_page,
+    calls_page,
     case_list,
     case_page,
     dossier_page,
@@ -67,6 +68,7 @@ _PARTS: Final = (
     backups_page.router,
     policy_page.router,
     stations_page.router,
+    calls_page.router,
     subsidies_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""

@@ -18,8 +18,8 @@ from node.idempotency import Attempt
 from node.invalid import Invalid
 from node.unit import unit_of
 from node.web import party_rows
+from node.web.asked import here_of
 from node.web.case_lines import CaseLine, similar
-from node.web.case_list import here_of
 from node.web.center import center_of
 from node.web.forms import Field, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.rendering import render, see_other
@@ -104,7 +104,7 @@ class Sending:
 
 
 class PerhapsThere(Exception):
-    """Open matters of this type at this place that this person has not been shown yet."""
+    """Open matters that may be the same, and that this person has not been shown yet."""
 
     def __init__(self, lines: tuple[CaseLine, ...]) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def _register(center: Center, caller: Caller, given: inputs.RegisterInput, sendi
         replay = attempt.begin(unit.session, center.clock, caller)
         if replay is not None:
             return see_other(bytes(replay.body).decode())
-        found = similar(unit.session, here_of(center), given.category, given.place)
+        found = similar(unit.session, here_of(center), category=given.category, place=given.place, title=given.title)
         if any(line.id not in sending.seen for line in found):
             raise PerhapsThere(found)
         parties = tuple(Party.model_validate(party.model_dump(exclude_none=True)) for party in given.parties)

@@ -9,7 +9,7 @@ pages and templates: ``language``, ``other_language``, ``now``, ``near_days``, `
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -125,9 +125,10 @@ def to_login(request: Request) -> Response:
 
 def here(request: Request) -> str:
     """The page to come back to: this one if it was read, else the one its form stands on."""
-    if request.method != "GET" or request.url.path in ("/login", "/logout"):
+    url = urlsplit(str(request.url) if request.method == "GET" else request.headers.get("referer", ""))
+    if url.netloc != request.url.netloc or url.path in ("/login", "/logout"):
         return "/"
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return local_path(url.path + (f"?{url.query}" if url.query else ""))
 
 
 def local_path(path: str | None) -> str:

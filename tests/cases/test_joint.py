@@ -198,7 +198,11 @@ def test_only_a_center_of_the_same_level_is_offered_a_case(scene: Scene) -> None
 
 def test_the_common_ancestor_orders_who_leads(scene: Scene) -> None:
     case = joint(scene)
-    assert scene.county.sees(case) == "header"
+    header = scene.county.case(case)
+    assert (header["access"], header["joint"]["lead"], partners(header)) == ("header", TOWN, {OTHER_TOWN: "accepted"})
+    assert f'href="/cases/{case}/joint/lead"' in scene.county.page(f"/cases/{case}")
+    form = scene.county.page(f"/cases/{case}/joint/lead")
+    assert [f'value="{code}"' in form for code in (TOWN, OTHER_TOWN, COUNTY)] == [True, True, False]
     ordered = scene.county.asks(case, "joint/lead", to=OTHER_TOWN, reason="纠纷发生地在祥城")
     scene.settle()
     assert scene.county.answer_to(case, ordered) == ("granted", None)

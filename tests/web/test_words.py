@@ -13,6 +13,7 @@ from node.web.links import LinkRow, condition_of, sum_of
 from node.words import KINDS, LISTS, REQUESTS, STATUSES, TRIGGERS, place_name, spoken, word, words
 from protocol.codes import Category, Grade, PartyRole, Source, Status, Trigger
 from protocol.entries import Kind
+from protocol.messages import Type
 from protocol.requests import Ask
 
 NOW = datetime(2026, 3, 18, 2, 31, tzinfo=UTC)
@@ -35,6 +36,7 @@ def test_every_code_has_a_word() -> None:
     assert set(KINDS) == set(Kind)
     assert set(REQUESTS) == set(Ask)
     assert set(LISTS["role"]) == set(Role)
+    assert set(LISTS["message"]) == set(Type)
 
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
