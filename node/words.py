@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from node.accounts.roles import ROLE_NAMES
+from node.accounts.tables import TokenKind
 from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
@@ -330,6 +331,17 @@ AUDIT_ACTORS: Final[Mapping[str, str]] = {
     COMMAND_LINE.name: N_("command line"),
 }
 
+TOKEN_KINDS: Final[Mapping[str, str]] = {
+    TokenKind.session: N_("On the pages"),
+    TokenKind.token: N_("By a program"),
+}
+
+PARTY_FIELDS: Final[Mapping[str, str]] = {
+    "phone": N_("Phone"),
+    "id_number": N_("Identity number"),
+}
+"""What of a party is masked until somebody asks for it."""
+
 LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "level": LEVELS,
@@ -359,6 +371,9 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "subsidy": SUBSIDIES,
         "audit_event": AUDIT_EVENTS,
         "audit_actor": AUDIT_ACTORS,
+        "audit_kind": TOKEN_KINDS,
+        "audit_field": PARTY_FIELDS,
+        "audit_roles": _ROLES,
         "role": _ROLES,
         "roles": _ROLES,
     }

@@ -1,5 +1,6 @@
 """The audit log as a page (审计): who did what when, filtered; a check of the chain; the heads of the children."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -16,13 +17,15 @@ from node.audit import heads, trail
 from node.audit.tables import AuditRow
 from node.audit.trail import Event
 from node.cases.tables import CaseRow
+from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.errors_http import language_of
-from node.i18n import N_, translate, translate_plural
+from node.i18n import N_, Language, joined, translate, translate_plural
 from node.web.center import center_of
 from node.web.rendering import render
 from node.web.session import signed_in
-from node.words import place_name, words
+from node.words import place_name, word, words
+from protocol.codes import CODE_PATTERN
 
 router = APIRouter()
 
@@ -87,7 +90,7 @@ def _page(
         wanted.append(AuditRow.number < before)
     with center.database.read() as session:
         rows = session.scalars(select(AuditRow).where(*wanted).order_by(AuditRow.number.desc()).limit(PAGE + 1)).all()
-        lines, more = _lines(session, rows[:PAGE]), len(rows) > PAGE
+        lines, more = _lines(session, center, language_of(request), rows[:PAGE]), len(rows) > PAGE
         broken = heads.broken_children(session)
         head = trail.head_of(session)
         sealed_at = head.told_at if head is not None else None
@@ -138,7 +141,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _lines(session: Session, rows: Sequence[AuditRow]) -> list[Line]:
+def _lines(session: Session, center: Center, language: Language, rows: Sequence[AuditRow]) -> list[Line]:
     ids = {row.case_id for row in rows if row.case_id is not None}
     numbers = select(CaseRow.id, CaseRow.display_number).where(CaseRow.id.in_(ids))
     known: dict[str, str] = dict(session.execute(numbers).all()) if ids else {}
@@ -151,14 +154,38 @@ def _lines(session: Session, rows: Sequence[AuditRow]) -> list[Line]:
             event=row.event,
             case_id=row.case_id,
             case_number=known.get(row.case_id or ""),
-            subject=row.subject,
-            more=_more(row),
+            subject=_subject(center, row.subject),
+            more=_more(row, language),
         )
         for row in rows
     ]
 
 
-def _more(row: AuditRow) -> str:
+def _subject(center: Center, subject: str) -> str:
+    """A center by its name, anything else as it is."""
+    if re.fullmatch(CODE_PATTERN, subject):
+        return f"{place_name(center.directory.tree.name(subject))} {subject}"
+    return subject
+
+
+_SAID: Final = ("kind", "party", "field", "roles", "rows")
+"""What of a row's details is told; the action of a refusal is told by its address already."""
+
+
+def _more(row: AuditRow, language: Language) -> str:
+    """The details of a row in words."""
     detail = trail.document_of(row)["detail"]
     assert isinstance(detail, dict)
-    return " ".join(str(text) for text in detail.values() if text)
+    found = []
+    for name in _SAID:
+        value = str(detail.get(name) or "")
+        match name:
+            case _ if not value:
+                continue
+            case "party":
+                found.append(translate(language, N_("Party {n}"), n=value))
+            case "rows":
+                found.append(translate_plural(language, "{n} row", "{n} rows", int(value)))
+            case _:
+                found += [word(language, f"audit_{name}", code) for code in value.split(", ")]
+    return joined(language, found)

@@ -18,7 +18,7 @@ from protocol.status import DEFINITION
 
 router = APIRouter()
 
-HIGH_SHOWN: Final = 8
+HIGH_SHOWN: Final = 6
 """Headers of high-grade cases on the board; the list of cases has all."""
 
 

@@ -43,7 +43,7 @@ RATES: Final = {
 WEEKS: Final = 12
 MONTHS: Final = 12
 SERIES_KEY: Final = "series"
-JOINT_SHOWN: Final = 8
+JOINT_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

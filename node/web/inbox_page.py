@@ -40,7 +40,7 @@ FOLLOWED: Final = (Queue.HELD, Queue.AWAY, Queue.IN_TRANSIT, Queue.JOINT, Queue.
 KEYS: Final = {"accept": "s", "assign": "a", "return": "r", "escalate": "e"}
 """Keys that press a button, while the list has the focus."""
 
-BAR: Final = 6
+BAR: Final = 5
 """Buttons in the decision bar; the others stand in a menu."""
 
 BAR_PHONE: Final = 2

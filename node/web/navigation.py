@@ -81,9 +81,9 @@ LINKS: Final = NavigationItem(
     msgid=N_("Links"),
     path="/links",
     icon="plug-connected",
-    roles=frozenset(roles_for(Action.manage_links)),
-    phone=False,
+    roles=frozenset(roles_for(Action.enrol)),
 )
+"""For administrators; everybody else comes to the links by the mark at the top."""
 USERS: Final = NavigationItem(
     key="users", msgid=N_("People"), path="/users", icon="users", roles=frozenset(roles_for(Action.manage_users))
 )

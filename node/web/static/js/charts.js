@@ -26,7 +26,7 @@ const charts = {
     return {
       tooltip: { ...tooltip, formatter: (p) => p.dataType === "edge" ? `${word[p.data.source]} → ${word[p.data.target]}  ${p.value}${unit}` : `${word[p.name]}  ${p.value}${unit}` },
       series: [{
-        type: "sankey", left: 96, right: 148, top: 10, bottom: 12, nodeWidth: 12, nodeGap: 14, layoutIterations: 0, draggable: false, emphasis: { focus: "adjacency" },
+        type: "sankey", animation: false, left: 96, right: 148, top: 10, bottom: 12, nodeWidth: 12, nodeGap: 14, layoutIterations: 0, draggable: false, emphasis: { focus: "adjacency" },
         data: [
           ...body.map((row, i) => sum(row.slice(1)) && ({ name: `from${i}`, itemStyle: { color: LEVELS[i] }, label: { position: "left", formatter: `{n|${row[0]}}\n{v|${sum(row.slice(1))}}` } })),
           ...sinks.map((name, i) => total[i] && ({ name: `to${i}`, itemStyle: { color: LEVELS[i] }, label: { position: "right", formatter: `{n|${name}}  {v|${total[i]}}  {p|${(100 * total[i] / whole).toFixed(1)}%}` } })),
