@@ -12,6 +12,8 @@ from deploy.demo.record import url_of
 from node.accounts.roles import Role
 from node.i18n import N_
 from node.trouble import Trouble
+from node.web.policy_page import values_of
+from protocol.policy import Policy
 
 ARRIVES_WITHIN = 20.0
 """Seconds for something to arrive at another center; it takes a tenth of one."""
@@ -53,6 +55,19 @@ class People:
             ),
             center,
         )
+
+    def set_rules(self, center: PlannedCenter, rules: dict[str, Any]) -> None:
+        """Set the rules of a center and all below it, by the form of its page; what is not named stays as it is.
+
+        Raises:
+            Refusal: the center says no.
+        """
+        user, url = center.users[Role.director], url_of(center)
+        with httpx2.Client(base_url=url, trust_env=False, headers={"Accept": "text/html"}) as browser:
+            browser.post("/login", data={"username": user.username, "password": user.password})
+            answer = browser.post("/policy", data={**values_of(Policy()), **rules})
+        if answer.status_code != httpx2.codes.SEE_OTHER:
+            raise Refusal(N_("{name} refused: {reason}"), name=center.name, reason=f"HTTP {answer.status_code}")
 
     def see(self, center: PlannedCenter, case_id: str) -> Case | None:
         """The case as this center sees it; None if it does not."""

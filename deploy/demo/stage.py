@@ -24,6 +24,8 @@ class Stage:
         township: its parent.
         peer: another child of the county.
         county: the root.
+        house: ids of the departments that the township can call.
+        settled: settled cases of all stages, whose mediators may claim a subsidy.
     """
 
     people: People
@@ -34,6 +36,8 @@ class Stage:
     township: PlannedCenter
     peer: PlannedCenter | None
     county: PlannedCenter | None
+    house: tuple[str, ...]
+    settled: list[tuple["Stage", str]]
 
     def text(self, template: str) -> str:
         """A text of the matter with its people in it."""
@@ -136,6 +140,26 @@ class Stage:
             due_on=self.day(due_in),
         )
         return int(case["agreement_seq"])
+
+    def call(self, case_id: str, task: str, *, comes: bool = True) -> None:
+        """The township calls a department, which comes and reports, or is still expected."""
+        if not self.house:
+            return
+        given = {"stations": [self.house[self.number % len(self.house)]], "report_by": self.ahead(hours=4)}
+        case = self.act(self.township, Role.dispatcher, case_id, "calls", task=task, **given)
+        if comes:
+            called = next(entry["seq"] for entry in case["log"] if entry["kind"] == "called")
+            text = "已到现场，双方在场核实，情况属实。"
+            self.act(self.township, Role.clerk, case_id, f"calls/{called}/report", text=text)
+
+    def claim_subsidy(self, case_id: str) -> None:
+        """The village claims what its mediator earned."""
+        self.act(self.village, Role.director, case_id, "subsidy", mediators=[self.mediator(self.village)])
+
+    def judge_subsidy(self, case_id: str) -> None:
+        """The township approves it."""
+        self.people.until(self.township, case_id, lambda case: case["subsidy"] is not None)
+        self.act(self.township, Role.director, case_id, "subsidy/judge", approved=True)
 
     def close(self, center: PlannedCenter, case_id: str) -> None:
         """Close the case."""

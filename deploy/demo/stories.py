@@ -6,6 +6,7 @@ need more centers than a demo has are replaced by one that any village can tell.
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import cycle
 
 import httpx2
@@ -13,6 +14,7 @@ import typer
 
 from deploy.demo import matters as m
 from deploy.demo import stories_joint as joint
+from deploy.demo.house import furnish
 from deploy.demo.matters import Matter
 from deploy.demo.people import People, Refusal
 from deploy.demo.plan import Plan
@@ -34,6 +36,7 @@ def settled_on_the_spot(stage: Stage) -> None:
     stage.agree(stage.village, case_id)
     stage.close(stage.village, case_id)
     stage.visit(stage.village, case_id)
+    stage.settled.append((stage, case_id))
 
 
 def just_registered(stage: Stage) -> None:
@@ -128,6 +131,7 @@ def settled_by_township(stage: Stage) -> None:
     stage.tried(stage.village, case_id)
     stage.escalate(stage.village, case_id)
     stage.accept(stage.township, case_id)
+    stage.call(case_id, "到现场核实情况，当天回告。")
     stage.mediate(stage.township, case_id, outcome="达成一致")
     stage.agree(stage.township, case_id)
     stage.close(stage.township, case_id)
@@ -266,7 +270,10 @@ NEEDS_COUNTY = frozenset({waits_at_county, sent_by_court})
 def play(plan: Plan, count: int) -> None:
     """Play so many matters; one that fails is reported, the others go on."""
     with httpx2.Client(timeout=TIMEOUT, trust_env=False, headers={"Accept-Language": language()}) as client:
-        stages = cycle(_stages(People(plan, client)))
+        people = People(plan, client)
+        house = _furnished(plan, people)
+        settled: list[tuple[Stage, str]] = []
+        stages = cycle(_stages(people, house, settled))
         played = 0
         label = word(N_("Playing matters"))
         with typer.progressbar(range(count), label=label, file=sys.stderr) as bar:
@@ -276,11 +283,36 @@ def play(plan: Plan, count: int) -> None:
                     story(stage)
                     played += 1
                 except (Refusal, httpx2.HTTPError) as error:
-                    complain(error.text(language()) if isinstance(error, Refusal) else str(error))
+                    _tell(error)
+        _subsidies(settled)
     typer.echo(translate_plural(language(), "{n} matter was played.", "{n} matters were played.", played))
 
 
-def _stages(people: People) -> list[Stage]:
+def _furnished(plan: Plan, people: People) -> dict[str, list[str]]:
+    """Who can be called, by township; nobody where a center refused."""
+    try:
+        return furnish(plan, people)
+    except (Refusal, httpx2.HTTPError) as error:
+        _tell(error)
+        return {}
+
+
+def _subsidies(settled: list[tuple[Stage, str]]) -> None:
+    """The villages claim what their settled cases earn; the townships judge every other claim."""
+    for number, (stage, case_id) in enumerate(settled):
+        try:
+            stage.claim_subsidy(case_id)
+            if number % 2 == 0:
+                stage.judge_subsidy(case_id)
+        except (Refusal, httpx2.HTTPError) as error:
+            _tell(error)
+
+
+def _tell(error: Exception) -> None:
+    complain(error.text(language()) if isinstance(error, Refusal) else str(error))
+
+
+def _stages(people: People, house: dict[str, list[str]], settled: list[tuple[Stage, str]]) -> list[Stage]:
     """One stage for every village; for every township where there are no villages."""
     plan = people.plan
     by_code = {one.code: one for one in plan.centers}
@@ -291,7 +323,20 @@ def _stages(people: People) -> list[Stage]:
         top = by_code.get(above.parent or "")
         siblings = [one for one in plan.children(above.code) if one.code != leaf.code]
         peers = [] if top is None else [one for one in plan.children(top.code) if one.code != above.code]
-        stages.append(Stage(people, 0, m.DRAIN, leaf, next(iter(siblings), None), above, next(iter(peers), None), top))
+        stages.append(
+            Stage(
+                people=people,
+                number=0,
+                matter=m.DRAIN,
+                village=leaf,
+                sibling=next(iter(siblings), None),
+                township=above,
+                peer=next(iter(peers), None),
+                county=top,
+                house=tuple(house.get(above.code, ())),
+                settled=settled,
+            )
+        )
     # Villages of different townships in turn.
     return sorted(stages, key=lambda one: (plan.children(one.township.code).index(one.village), one.township.code))
 
@@ -305,6 +350,4 @@ def _next(stages: "cycle[Stage]", number: int) -> tuple[Story, Stage]:
         or (story in NEEDS_COUNTY and stage.county is None)
     )
     told = settled_on_the_spot if lacks else story
-    return told, Stage(
-        stage.people, number, matter, stage.village, stage.sibling, stage.township, stage.peer, stage.county
-    )
+    return told, replace(stage, number=number, matter=matter)

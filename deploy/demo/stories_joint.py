@@ -64,8 +64,9 @@ def invited(stage: Stage) -> None:
 
 
 def running(stage: Stage) -> None:
-    """Both take part; one session held."""
-    _join(stage)
+    """Both take part; one session held, and a department is expected on the spot."""
+    case_id, _ = _join(stage)
+    stage.call(case_id, "会同两镇到路口核对车流和路面损坏，两日内报处置意见。", comes=False)
 
 
 def to_countersign(stage: Stage) -> None:

@@ -32,8 +32,11 @@ HEIGHT: Final = 900
 HEIGHT_MAX: Final = 2400
 """Pixels of a picture: what is longer is cut off, nobody looks at more."""
 
-QUALITY: Final = 0.82
-"""Of WebP, from 0 to 1; letters stay sharp, a page has some 60 KB."""
+STILL_MS: Final = 500
+"""Until charts, which move for 300 ms, stand still."""
+
+QUALITY: Final = 0.75
+"""Of WebP, from 0 to 1; letters stay sharp, a page has some 50 KB."""
 
 TO_WEBP: Final = """async ([png, quality]) => {
   const picture = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
@@ -110,7 +113,7 @@ def open_page(page: Page, url: str, shot: Shot) -> None:
         assert link is not None, shot
         page.goto(url + link.split("?")[0] + shot.then)
     page.evaluate("document.fonts.ready")
-    page.wait_for_timeout(500)  # charts move for 300 ms
+    page.wait_for_timeout(STILL_MS)
 
 
 def webp(press: Page, page: Page) -> bytes:
@@ -118,6 +121,7 @@ def webp(press: Page, page: Page) -> bytes:
     height = min(HEIGHT_MAX, max(HEIGHT, int(page.evaluate("document.documentElement.scrollHeight"))))
     width = page.evaluate("innerWidth")
     page.set_viewport_size({"width": width, "height": height})  # bars that stick to the screen stand at its end
+    page.wait_for_timeout(STILL_MS)
     png = page.screenshot()
     return base64.b64decode(press.evaluate(TO_WEBP, [base64.b64encode(png).decode(), QUALITY]))
 
