@@ -30,6 +30,8 @@ ADMIN = ("/links", "/users", "/backups", "/audit", "/about")
 PAGES = {"village": (*READING, "/today"), "township": ("/inbox", "/board", *TRADE), "county": ("/cases", "/board")}
 """Of the director; what levels share is looked at once."""
 
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
 FORMS = """(path) => [...document.querySelectorAll(`[href^="${path}/"]`)].map((one) => one.getAttribute("href"))"""
 
 LABELS = "main h2, main h3, th, label, legend, button, .hint, .nav-main a, .nothing, .kpi-l, .stat-l, .keys"
@@ -49,7 +51,7 @@ def looked_at(page: Page, address: str, widths: tuple[int, ...] = WIDTHS) -> lis
     wrong = []
     for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = page.evaluate(TOO_WIDE)
         found = [*findings(page), *([f"{wide} px too wide"] if wide > 0 else [])]
         wrong += [f"{address} at {width}: {one}" for one in found]
     return wrong
@@ -110,4 +112,7 @@ def test_english_is_english(federation: Federation, sign_in: SignIn) -> None:
             for one in (federation.county, *federation.towns, *federation.villages):
                 words = words.replace(one.name, "")
             left += [f"{address}: {one}" for one in re.findall(r"[\u4e00-\u9fff]+", words)]
+            page.set_viewport_size({"width": 390, "height": 900})
+            left += [f"{address}: {wide} px too wide"] if (wide := page.evaluate(TOO_WIDE)) > 0 else []
+            page.set_viewport_size({"width": 1440, "height": 900})
     assert not left
