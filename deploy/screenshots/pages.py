@@ -47,6 +47,8 @@ SHOTS: Final = (
     Shot("township-grade", "township", "dispatcher", "/inbox?queue=held", _CASE, "/grade"),
     Shot("township-invite", "township", "dispatcher", "/inbox?queue=held", _CASE, "/joint"),
     Shot("township-joint", "township", "dispatcher", "/cases?queue=joint", _CASE),
+    Shot("township-dossier", "township", "dispatcher", "/inbox?queue=held", _CASE, "/dossier"),
+    Shot("township-papers", "township", "dispatcher", "/papers"),
     Shot("township-supervised", "township", "dispatcher", "/cases?queue=supervised"),
     Shot("township-stations", "township", "director", "/stations"),
     Shot("township-calls", "township", "dispatcher", "/calls"),
