@@ -118,14 +118,21 @@ def see_other(path: str) -> Response:
 
 def to_login(request: Request) -> Response:
     """Sign in first and come back; htmx is told to leave the page, not to swap the form into a part of it."""
-    if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"HX-Redirect": "/login"})
-    return see_other(f"/login?next={quote(here(request), safe='/')}")
+    address = f"/login?next={quote(here(request), safe='/')}"
+    if _of_a_page(request):
+        return Response(status_code=401, headers={"HX-Redirect": address})
+    return see_other(address)
+
+
+def _of_a_page(request: Request) -> bool:
+    """Whether a page asks for a part of itself."""
+    return request.headers.get("hx-request") == "true"
 
 
 def here(request: Request) -> str:
-    """The page to come back to: this one if it was read, else the one its form stands on."""
-    url = urlsplit(str(request.url) if request.method == "GET" else request.headers.get("referer", ""))
+    """The page to come back to: this one if it was read, else the one that its form or its part stands on."""
+    read = request.method == "GET" and not _of_a_page(request)
+    url = urlsplit(str(request.url) if read else request.headers.get("referer", ""))
     if url.netloc != request.url.netloc or url.path in ("/login", "/logout"):
         return "/"
     return local_path(url.path + (f"?{url.query}" if url.query else ""))

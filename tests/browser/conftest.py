@@ -33,8 +33,8 @@ from tests.served import LIANDONG, environment
 LINKED_WITHIN = 90.0
 PATIENCE_MS = 20_000
 
-TOLD = ("422", "409")
-"""Answers to a form that must be changed: the browser logs them, and they are no fault."""
+TOLD = ("401", "409", "422")
+"""Answers to who is signed out, and to a form that must be changed: the browser logs them, and they are no fault."""
 
 
 @dataclass(frozen=True)

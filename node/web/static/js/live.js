@@ -16,7 +16,12 @@ const used = (part) => part.contains(document.activeElement) || part.matches(":h
 
 function take(part, newer) {
   const replacement = document.importNode(newer, true);
+  const held = part.contains(document.activeElement) ? document.activeElement : null; // a row keeps the focus
+  const row = held?.closest("[data-key]")?.dataset.key;
+  const scrolled = part.scrollTop;
   part.replaceWith(replacement);
+  replacement.scrollTop = scrolled;
+  if (row) replacement.querySelector(`[data-key="${CSS.escape(row)}"] ${held.localName}`)?.focus({ preventScroll: true });
   window.htmx?.process?.(replacement);
   document.dispatchEvent(new CustomEvent("liandong:taken", { detail: replacement }));
 }
