@@ -13,7 +13,6 @@ from node.accounts.tables import TokenKind
 from node.audit.trail import COMMAND_LINE, SYSTEM, Event
 from node.i18n import N_, Language, translate
 from protocol.actions import StopReason
-from protocol.case import SubsidyState
 from protocol.codes import AgreementForm, Category, Grade, Part, PartyRole, Retention, Rung, Source, Status, Trigger
 from protocol.entries import Kind
 from protocol.messages import Type
@@ -265,12 +264,6 @@ ACCESS: Final[Mapping[str, str]] = {
 
 _ROLES: Final[Mapping[str, str]] = {role.value: name for role, name in ROLE_NAMES.items()}
 
-SUBSIDIES: Final[Mapping[str, str]] = {
-    SubsidyState.CLAIMED: N_("to be judged"),
-    SubsidyState.APPROVED: N_("approved"),
-    SubsidyState.REJECTED: N_("turned down"),
-}
-
 MESSAGES: Final[Mapping[str, str]] = {
     Type.ENTRIES: N_("Log entries"),
     Type.TRANSFER: N_("Transfer of a case"),
@@ -368,7 +361,6 @@ LISTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "partner": PARTNER_STATES,
         "access": ACCESS,
         "message": MESSAGES,
-        "subsidy": SUBSIDIES,
         "audit_event": AUDIT_EVENTS,
         "audit_actor": AUDIT_ACTORS,
         "audit_kind": TOKEN_KINDS,
