@@ -48,5 +48,6 @@ Asked = Annotated[Wanted, Depends(_wanted)]
 
 def kept(wanted: Wanted) -> dict[str, str]:
     """The part of an address that asks for the same list, its first page."""
-    names = ("queue", "q", "grade", "category", "status", "holder", "sort")
-    return {name: str(value) for name in names if (value := getattr(wanted, name))}
+    names = ("queue", "q", "grade", "category", "status", "holder")
+    found = {name: str(value) for name in names if (value := getattr(wanted, name))}
+    return found if wanted.sort == SORTS[0] else {**found, "sort": wanted.sort}

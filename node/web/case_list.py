@@ -50,7 +50,7 @@ def case_list(request: Request, asked: Asked) -> Response:
         queues=QUEUE_WORDS,
         filtered=bool(asked.q or asked.grade or asked.category or asked.status or asked.holder),
         nav_key=NAVIGATED.get(wanted.queue, "cases") if wanted.queue is not None else "cases",
-        ledger="/cases/ledger.xlsx?" + urlencode(kept(wanted)),
+        ledger="/cases/ledger.xlsx?" + urlencode(kept(asked)),
         address=lambda number: "/cases?" + urlencode({**kept(wanted), "page": number}),
         choices={name: words(language, name) for name in ("grade", "category", "status")},
     )

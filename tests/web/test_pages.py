@@ -124,9 +124,12 @@ def test_a_session_ends_by_itself(centers: Centers, sign_in: SignIn, clock: Held
 
 
 def test_a_part_of_a_page_sends_the_whole_page_to_the_form(centers: Centers, browser: SignIn) -> None:
-    answer = browser(centers.village).get("/links", headers={"HX-Request": "true"}, follow_redirects=False)
+    headers = {"HX-Request": "true", "Referer": "http://center.test/inbox?queue=late"}
+    answer = browser(centers.village).get("/links", headers=headers, follow_redirects=False)
     assert answer.status_code == 401
-    assert answer.headers["hx-redirect"] == "/login"
+    assert answer.headers["hx-redirect"] == "/login?next=/inbox%3Fqueue%3Dlate"
+    elsewhere = browser(centers.village).post("/cases/new", headers={"Referer": "http://evil.test/x"}, data={})
+    assert 'name="next" value="/"' in elsewhere.text
 
 
 @pytest.mark.parametrize("path", ["https://evil.test", "//evil.test", "/\\evil.test", "evil", "", None, "/a\nb"])
