@@ -96,7 +96,11 @@ def test_a_session_that_ended_in_mid_form_loses_nothing(federation: Federation, 
     case = register(page, village, title="登录过期", place="十五组")
     open_sheet(page, "notes")
     page.fill("dialog #text", "对话框里的字也在")
-    page.wait_for_function("Object.keys(localStorage).some((key) => key.endsWith(':notes'))")
+    drafted = "Object.keys(localStorage).some((key) => key.endsWith(':notes'))"
+    for _ in range(LIVE_MS // 100):
+        if page.evaluate(drafted):
+            break
+        page.wait_for_timeout(100)
     page.context.clear_cookies()
     page.locator("dialog button[type=submit]").click()
     page.wait_for_url(lambda url: "/login" in url)
