@@ -84,11 +84,17 @@ def find(session: Session, named: str, now: datetime) -> CaseRow | None:
 def merge(unit: Unit, state: CaseState, into: CaseRow, actor: str) -> CaseState:
     """End our case as a duplicate of another; the other one's log tells of it, at its holder if that is not us.
 
+    The one that was registered first stays. Both holders decide the same in the same moment, so no two cases can end in
+    each other, with nobody left who deals with the matter.
+
     Raises:
-        Refused: ``same-case``; ``already-merged`` where the other one ended as a duplicate itself.
+        Refused: ``same-case``; ``already-merged`` where the other one ended as a duplicate itself; ``first-stays``
+            where the other one was registered later.
     """
     if into.status == Status.MERGED:
         raise Refused("already-merged", number=into.display_number)
+    if (into.registered_at, into.number) > (state.registered_at, state.number):
+        raise Refused("first-stays", number=into.display_number)
     merged = e.Merged(into=into.id, number=into.display_number)
     after = log.write(unit, state.id, Kind.MERGED, merged, actor)
     if into.holder == unit.me:

@@ -57,6 +57,11 @@ _TOLD: dict[str, tuple[int, str, str]] = {
     ),
     "same-case": (422, "invalid", N_("A case is no duplicate of itself.")),
     "already-merged": (409, N_("already-merged"), N_("{number} was merged already.")),
+    "first-stays": (
+        409,
+        N_("first-stays"),
+        N_("{number} was registered later; whoever has it merges it into this one."),
+    ),
     "report-by-passed": (422, "invalid", N_("The time to report has passed already.")),
     "no-such-call": (409, N_("no-such-call"), N_("Entry {seq} is no call of this center.")),
     "already-reported": (409, N_("already-reported"), N_("{station} has reported already.")),

@@ -4,7 +4,7 @@ import pytest
 
 from node.accounts.roles import Role
 from node.cases.duplicates import titles_alike
-from tests.cases.scene import OTHER_TOWN, OTHER_VILLAGE, Json, Scene, refusal
+from tests.cases.scene import OTHER_TOWN, OTHER_VILLAGE, TOWN, Json, Scene, refusal
 
 HERE: Json = {"title": "排水沟堵塞淹了菜地", "place": "杉阳四组", "category": "neighbourhood"}
 
@@ -95,6 +95,23 @@ def test_a_merge_that_makes_no_sense_is_refused_and_changes_nothing(scene: Scene
     third = registered(scene)
     assert scene.village.refused(third, "merge", into=other).type == "already-merged"
     assert scene.village.refused(other, "reopen", reason="r").type == "wrong-status"
+
+
+def test_two_who_merge_at_once_never_end_both(scene: Scene) -> None:
+    first = scene.town.registers()
+    scene.town.does(first, "joint", partners=[OTHER_TOWN], reason="跨镇")
+    scene.settle()
+    scene.other_town.asks(first, "joint/accept")
+    second = scene.other_town.registers()
+    scene.other_town.does(second, "joint", partners=[TOWN], reason="跨镇")
+    scene.settle()
+    scene.town.asks(second, "joint/accept")
+    scene.settle()
+    found = scene.town.refused(first, "merge", into=second)
+    assert (found.status, found.type) == (409, "first-stays")
+    scene.other_town.does(second, "merge", into=first)
+    scene.settle()
+    assert [scene.county.case(case)["status"] for case in (first, second)] == ["registered", "merged"]
 
 
 def test_who_has_only_the_header_of_a_case_merges_nothing_into_it(scene: Scene) -> None:
