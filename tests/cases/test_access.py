@@ -60,7 +60,10 @@ def assert_header_only(scene: Scene, desk: Desk, case: str) -> Json:
     """This center sees the header, and nothing more lies in its database."""
     document = desk.case(case)
     assert document["access"] == "header"
-    assert HEADER <= said(document) <= HEADER | {"deadline", "in_transit_to", "requests"}
+    assert HEADER <= said(document) <= HEADER | {"deadline", "in_transit_to", "requests", "joint"}
+    if document["joint"] is not None:
+        assert not document["joint"]["members"], "names are for who takes part"
+        assert {each["status"] for each in document["joint"]["partners"]} <= {"accepted"}
     row = desk.row(case)
     assert row is not None
     assert (row.state, row.invitation, row.title, row.place) == (None, None, None, None)
@@ -178,7 +181,8 @@ def test_an_invitation_shows_header_title_place_and_reason_and_no_more(scene: Sc
     scene.town.does(case, "joint", partners=[OTHER_TOWN], reason="两镇交界", members=[{"name": "秘密成员"}])
     scene.settle()
     assert scene.sees(case) == {TOWN: "full", OTHER_TOWN: "invited", COUNTY: "header"}
-    assert_header_only(scene, scene.county, case)
+    above = assert_header_only(scene, scene.county, case)
+    assert above["joint"] == {"lead": TOWN, "partners": [], "members": []}, "who has not answered is nobody's business"
     document = scene.other_town.case(case)
     assert said(document) == HEADER | {"title", "place", "invitation"}
     assert (document["title"], document["place"]) == (SECRETS["title"], SECRETS["place"])
