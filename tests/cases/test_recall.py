@@ -122,12 +122,12 @@ def test_who_asked_for_a_recall_is_told_even_if_what_was_granted_is_taken_back(s
     case = scene.village.registers(grade="high")
     scene.village.does(case, "escalate", reason="太大")
     scene.settle()
-    scene.stop(TOWN)
+    scene.stop(TOWN, VILLAGE)
     request = scene.village.asks(case, "recall", reason="点错了")
     bring_waiting(scene.village, scene.town)
     assert scene.town.case(case)["in_transit_to"] == VILLAGE, "granted, and seen by no wire"
     assert scene.town.does(case, "recall", reason="还是我们办")["holder"] == TOWN
-    scene.start(TOWN)
+    scene.start(TOWN, VILLAGE)
     scene.settle()
     assert scene.village.answer_to(case, request) == ("granted", None)
     assert scene.village.kinds(case) == scene.town.kinds(case)

@@ -47,7 +47,7 @@ def test_advice_is_never_below_the_present_grade_and_names_its_working_days() ->
 
 def test_returns_are_counted_when_they_arrive_until_a_superior_rules() -> None:
     log = Log(registered(), center=TOWN)
-    for left in (1, 0, 0):
+    for left in (2, 1, 0):
         log.assign("532923102205")
         log.deliver()
         log.give_back()
