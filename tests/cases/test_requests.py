@@ -240,8 +240,9 @@ def test_a_request_that_comes_twice_is_judged_once_and_answered_twice(scene: Sce
     scene.settle()
     quoted = scene.town.case(case)["log"][-1]["data"]["request"]
     assert quoted["id"] == request
+    last = len(scene.village.case(case)["log"])
     with scene.village.member.act() as unit:
-        entry = unit.book.entry(case, len(scene.village.case(case)["log"]))
+        entry = unit.book.entry(case, last)
         assert entry is not None
         record = entry.body.request
         assert isinstance(record, Record)
