@@ -22,6 +22,11 @@ CLOCK_TOLERANCE = 30.0
 """Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
 
+TWIN_SILENT = timedelta(seconds=150)
+"""So long nobody has told a higher counter before a lower one counts: two signs of life of whoever told it, and more
+than any frame is late."""
+
+
 def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
     """Keep the newest row of each descendant; within an incarnation the higher counter wins, a stale one never does.
 
@@ -53,11 +58,14 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
 def _is_newer(row: Row, kept: CounterRow, now: datetime) -> bool:
     """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant.
 
-    A row from the future was told by a wrong clock; what is told by a clock that is right again takes its place.
+    A row from the future was told by a wrong clock; what is told by a clock that is right again takes its place. So
+    does what is told with a lower counter long after the higher one was told for the last time: somebody else has
+    counted on under the same identity, and is no more.
     """
+    ahead = now + timedelta(seconds=CLOCK_TOLERANCE)
     if kept.incarnation == row.incarnation and kept.counter != row.counter:
-        return row.counter > kept.counter
-    return row.as_of > kept.as_of or kept.as_of > now + timedelta(seconds=CLOCK_TOLERANCE)
+        return row.counter > kept.counter or kept.as_of + TWIN_SILENT < row.as_of <= ahead
+    return row.as_of > kept.as_of or kept.as_of > ahead
 
 
 def on_days(unit: Unit, message: Message, payload: Days) -> None:

@@ -69,10 +69,11 @@ PROFILES = {
     "rehomed": Profile("rehomed", faults=WEATHER | WIRES | MACHINES | CHANGES, always=CHANGES, sizes=(3, 4, 5, 6, 7)),
 }
 
-SHARES = {"default": 8, "mixed": 2, "restored": 2, "lost": 1, "twins": 1, "crowded": 1, "calm": 1}
+SHARES = {"default": 8, "mixed": 2, "calm": 1}
 """How often each profile is drawn where a seed draws it.
 
-``rehomed`` is run by name until a decision that overrules another leaves no parked knock (seed 15).
+``restored``, ``lost``, ``twins`` and ``crowded`` are run by name until a thousand seeds of each have held; ``rehomed``
+until a decision that overrules another leaves no parked knock (seed 15).
 """
 
 

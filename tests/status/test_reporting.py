@@ -16,6 +16,7 @@ from node.center import Center
 from node.db import Database
 from node.directory import add_certificates
 from node.federation.tables import LaneRow, LinkRow
+from node.status.descendants import TWIN_SILENT
 from node.status.reporting import GATHER, HEARTBEAT, LOOK_AGAIN, SNAPSHOT_MAX_BYTES, Reporter, own_row
 from node.status.tables import CounterRow
 from node.unit import unit_of
@@ -260,6 +261,17 @@ def test_an_older_row_changes_nothing(town: Teller) -> None:
     town.reporter.receive(VILLAGE, document(old))
     assert known(town.center)[VILLAGE] == {"registered": 5}
     assert town.after() == {}
+
+
+def test_what_a_twin_has_counted_gives_way_once_the_twin_is_silent_for_long(town: Teller, clock: HeldClock) -> None:
+    twin = a_row(town.center, VILLAGE, counter=9, registered=5)
+    town.reporter.receive(VILLAGE, document(twin))
+    clock.advance(TWIN_SILENT)
+    town.reporter.receive(VILLAGE, document(a_row(town.center, VILLAGE, counter=4, registered=1)))
+    assert known(town.center)[VILLAGE] == {"registered": 5}
+    clock.advance(2 * SECOND)
+    town.reporter.receive(VILLAGE, document(a_row(town.center, VILLAGE, counter=4, registered=1)))
+    assert known(town.center)[VILLAGE] == {"registered": 1}
 
 
 def test_many_rows_go_in_several_frames(town: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
