@@ -154,6 +154,7 @@ class Stage:
 
     def claim_subsidy(self, case_id: str) -> None:
         """The village claims what its mediator earned."""
+        self.act(self.village, Role.director, case_id, "filings", parts=["notice", "identity"])
         self.act(self.village, Role.director, case_id, "subsidy", mediators=[self.mediator(self.village)])
 
     def judge_subsidy(self, case_id: str) -> None:
