@@ -6,20 +6,13 @@ from county.policy import POLICY
 from node.i18n import N_
 from node.level import Level
 from node.web.navigation import (
-    AUDIT,
-    BACKUPS,
     BOARD,
-    CALLS,
     CASES,
+    HOUSE,
     INBOX,
     JOINT,
-    LINKS,
     REGISTER,
-    RULES,
-    STATIONS,
-    SUBSIDIES,
     SUPERVISED,
-    USERS,
 )
 
 LEVEL = Level(
@@ -33,14 +26,7 @@ LEVEL = Level(
         JOINT,
         SUPERVISED,
         REGISTER,
-        CALLS,
-        SUBSIDIES,
-        STATIONS,
-        RULES,
-        LINKS,
-        USERS,
-        BACKUPS,
-        AUDIT,
+        *HOUSE,
     ),
     policy=POLICY,
     template_directory=Path(__file__).parent / "templates",

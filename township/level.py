@@ -5,20 +5,13 @@ from pathlib import Path
 from node.i18n import N_
 from node.level import Level
 from node.web.navigation import (
-    AUDIT,
-    BACKUPS,
     BOARD,
-    CALLS,
     CASES,
+    HOUSE,
     INBOX,
     JOINT,
-    LINKS,
     REGISTER,
-    RULES,
-    STATIONS,
-    SUBSIDIES,
     SUPERVISED,
-    USERS,
     VISITS,
 )
 from township.policy import POLICY
@@ -35,14 +28,7 @@ LEVEL = Level(
         JOINT,
         SUPERVISED,
         BOARD,
-        CALLS,
-        SUBSIDIES,
-        STATIONS,
-        RULES,
-        LINKS,
-        USERS,
-        BACKUPS,
-        AUDIT,
+        *HOUSE,
     ),
     policy=POLICY,
     template_directory=Path(__file__).parent / "templates",

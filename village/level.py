@@ -5,18 +5,11 @@ from pathlib import Path
 from node.i18n import N_
 from node.level import Level
 from node.web.navigation import (
-    AUDIT,
-    BACKUPS,
     BOARD,
-    CALLS,
     CASES,
-    LINKS,
+    HOUSE,
     REGISTER,
-    RULES,
-    STATIONS,
-    SUBSIDIES,
     TODAY,
-    USERS,
     VISITS,
 )
 from village.policy import POLICY
@@ -25,7 +18,7 @@ LEVEL = Level(
     name="village",
     title=N_("Village level"),
     letter=N_("V"),
-    navigation=(TODAY, CASES, REGISTER, VISITS, BOARD, CALLS, SUBSIDIES, STATIONS, RULES, LINKS, USERS, BACKUPS, AUDIT),
+    navigation=(TODAY, CASES, REGISTER, VISITS, BOARD, *HOUSE),
     policy=POLICY,
     template_directory=Path(__file__).parent / "templates",
 )

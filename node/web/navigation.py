@@ -110,3 +110,6 @@ RULES: Final = NavigationItem(
     phone=False,
     wide=False,
 )
+
+HOUSE: Final = (CALLS, SUBSIDIES, STATIONS, RULES, LINKS, USERS, BACKUPS, AUDIT)
+"""A center's own house: what every level has, after its pages of work."""
