@@ -317,6 +317,17 @@ def status(
     show_status(directory, below=center, as_json=as_json)
 
 
+@app.command(help=_(N_("Prove the history of a case, or of all: certificates, signatures, digests, order.")))
+def verify(
+    case: Annotated[str | None, typer.Argument(help=_(N_("Id or number of a case; all without it.")))] = None,
+    directory: Directory = HERE,
+    as_json: Json = False,
+) -> None:
+    from node.commands.proving import run_verify
+
+    run_verify(directory, case, as_json=as_json)
+
+
 @app.command(help=_(N_("Show the links of this center.")))
 def links(directory: Directory = HERE, as_json: Json = False) -> None:
     from node.commands.looking import show_links
