@@ -25,6 +25,8 @@ POLICIES_MAX = 16
 """Policies of one message: one of each center up to the root, which is at most eight levels away."""
 BACKUP_PARTS_MAX = 3000
 """Pieces of one backup: 66 MB, the quota of a center at its parent."""
+RELEASED_BY_MAX = 16
+"""Certificates that together say where one center is to stand."""
 YEARS_MAX = 10
 """Years of which a center tells what it lost: more than a center keeps open cases of."""
 
@@ -146,9 +148,16 @@ class Policies(Frozen):
 
 
 class Knock(Frozen):
-    """We are to be your child: this is the NKey with which we log in to your broker."""
+    """We are to be your child.
+
+    Attributes:
+        nkey: the key with which we log in to your broker.
+        released_by: versions of the certificates that say so, by code: ours, and those of the centers whose place you
+            take. Who knows them all and newer ones knows that the decision was overruled.
+    """
 
     nkey: Annotated[str, StringConstraints(pattern=NKEY)]
+    released_by: Annotated[dict[CenterCode, Number], Field(min_length=1, max_length=RELEASED_BY_MAX)]
 
 
 class Welcome(Frozen):

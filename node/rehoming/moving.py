@@ -36,7 +36,7 @@ from node.unit import Unit, unit_of
 from protocol.centers import Tree
 from protocol.errors import BadRecord
 from protocol.messages import Message, Type
-from protocol.payloads import Farewell, Knock, Welcome
+from protocol.payloads import RELEASED_BY_MAX, Farewell, Knock, Welcome
 
 logger = structlog.get_logger()
 
@@ -57,6 +57,17 @@ def wanted_parent(tree: Tree, me: str) -> str | None:
     return wanted if wanted not in {me, claims.parent} and tree.known(wanted) else None
 
 
+def _deciding(tree: Tree, me: str) -> list[str]:
+    """Centers whose certificates say where a center is to stand: itself, its parent to be, and that one's successors."""
+    found = [me]
+    claims = tree.claims[me]
+    here = claims.moving_to or claims.parent
+    while here in tree.claims and here not in found and len(found) < RELEASED_BY_MAX:
+        found.append(here)
+        here = tree.claims[here].successor
+    return found
+
+
 def knock(center: Center) -> bool:
     """Knock at the parent under which we are to come, if it is time; says whether we did."""
     wanted = wanted_parent(center.directory.tree, center.code)
@@ -71,7 +82,8 @@ def knock(center: Center) -> bool:
             row = MoveRow(parent=wanted)
             unit.session.add(row)
         row.knocked_at, row.url, row.ca, row.settled_at = unit.now, None, None, None
-        unit.outbox.send(Type.KNOCK, Knock(nkey=key), wanted)
+        released_by = {code: unit.tree.claims[code].version for code in _deciding(unit.tree, unit.me)}
+        unit.outbox.send(Type.KNOCK, Knock(nkey=key, released_by=released_by), wanted)
         logger.info("move.knocked", parent=wanted)
     return True
 
@@ -80,13 +92,16 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     """Take over a center that was released to us, or whose parent was merged into us.
 
     Raises:
-        BadRecord: it was not.
+        BadRecord: it was not, as far as we know; who knows of a later decision lets the knock be.
         BrokerTrouble: we have no broker that it could reach; the knock is parked.
     """
     child, reach = message.sender, unit.center.reach
     if reach is None:
         raise BadRecord("we have no address")
     if unit.tree.parent(child) != unit.me and wanted_parent(unit.tree, child) != unit.me:
+        if all(_known(unit.tree, code) >= version for code, version in payload.released_by.items()):
+            logger.info("move.overruled", child=child)
+            return
         raise BadRecord(f"{child} was not released to us")
     address = reach.for_children()
     unit.outbox.send(Type.WELCOME, Welcome(url=address.url, ca=address.ca), child)
@@ -100,6 +115,12 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     policies.tell(unit, child)
     spread(unit, [certificate])
     logger.info("move.taken_over", child=child)
+
+
+def _known(tree: Tree, code: str) -> int:
+    """The version of the newest certificate that we have of a center; 0 of none."""
+    claims = tree.claims.get(code)
+    return claims.version if claims is not None else 0
 
 
 def on_welcome(unit: Unit, message: Message, payload: Welcome) -> None:

@@ -108,7 +108,7 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.POLICIES: Policies(
         orders=(issue(COUNTY.key, PolicyClaims(issuer=COUNTY.code, issued_at=MORNING, policy=Policy(version=2))),)
     ),
-    Type.KNOCK: Knock(nkey="U" + "A" * 55),
+    Type.KNOCK: Knock(nkey="U" + "A" * 55, released_by={TOWNSHIP.code: 1000, COUNTY.code: 1}),
     Type.WELCOME: Welcome(url="tls://10.0.0.1:4222", ca="-----BEGIN CERTIFICATE-----"),
     Type.FAREWELL: Farewell(parent=COUNTY.code),
     Type.LOST: Lost(incarnation="i"),
