@@ -142,7 +142,9 @@ class BadPosition(Exception):
 
 def _open(center: "Center", session: Session, peer: str, action: Apply, read: Sequence[Arrival | None]) -> Frame:
     """Begin the unit of work of a frame, with what is known of its cases."""
-    row = session.connection().execute(_POSITION, {"peer": peer, "lane": action.lane.value}).one()
+    row = session.connection().execute(_POSITION, {"peer": peer, "lane": action.lane.value}).one_or_none()
+    if row is None:
+        raise BadPosition("the link has ended")
     if row.applied_seq != action.first - 1:
         raise BadPosition(f"{peer} {action.lane}: applied {row.applied_seq}, frame begins at {action.first}")
     unit = Unit(center, session)

@@ -121,12 +121,16 @@ class LinkRunner:
         self._state = ""
         self._standing: dict[str, str | float | datetime | None] = {}
         self._stands_otherwise = asyncio.Event()
-        self._closed = False
+        self._begun = self._closed = False
 
     async def start(self) -> None:
-        """Read the records, begin to apply, and greet if the wire is there."""
+        """Read the records, begin to apply, and greet if the wire is there.
+
+        Whatever happens on the wire before the records are read is let be: who greets without them says it lost all.
+        """
         records = await self._in_thread(lambda: lanes.read_records(self.center.database, self.peer))
         self.machine = self._machine(records)
+        self._begun = True
         self._spawn(self._apply_loop())
         self._spawn(self._record_loop())
         if self.transport.connected:
@@ -152,6 +156,8 @@ class LinkRunner:
 
     async def wire(self, *, up: bool) -> None:
         """The wire came or went."""
+        if not self._begun:
+            return
         if up:
             await self._do(self.machine.wire_up(self.center.random_bytes(12).hex(), self._now()))
         else:
@@ -160,7 +166,7 @@ class LinkRunner:
 
     async def tick(self) -> None:
         """Time passed."""
-        if self.transport.connected:
+        if self._begun and self.transport.connected:
             if self._clock_watch.was_set() and self.machine.state is State.LINKED:
                 await self._do([SendHello(answering=None)])  # its answer brings the peer's clock
             await self._do(self.machine.tick(self._now()))
@@ -168,10 +174,13 @@ class LinkRunner:
 
     async def queued(self, lane: Lane, last: int) -> None:
         """The outbox has messages up to ``last``."""
-        await self._do(self.machine.queued(lane, last))
+        if self._begun:
+            await self._do(self.machine.queued(lane, last))
 
     async def frame(self, data: bytes) -> None:
         """Bytes came for this link."""
+        if not self._begun:
+            return
         try:
             frame = read_frame(data)
             if frame.header.sender != self.peer or frame.header.receiver != self.center.code:

@@ -146,16 +146,17 @@ class Outbox:
         """Go back to a snapshot."""
         self._drafts = snapshot
 
-    def flush(self) -> None:
-        """Number and store what was collected."""
-        for (peer, lane), drafts in sorted(self._drafts.items()):
+    def flush(self, neighbour: str | None = None) -> None:
+        """Number and store what was collected, all or for one neighbour."""
+        chosen = [key for key in sorted(self._drafts) if neighbour in {None, key[0]}]
+        for peer, lane in chosen:
+            drafts = self._drafts.pop((peer, lane))
             connection, place = self._session.connection(), {"of_peer": peer, "of_lane": lane.value}
             first = connection.scalars(_LAST, place).one() + 1
             connection.execute(_COUNT, {**place, "last_seq": first - 1 + len(drafts)})
             numbered = enumerate(drafts, start=first)
             rows = ((peer, lane.value, seq, self._now, *draft) for seq, draft in numbered)
             insert_rows(connection, _OUTBOX, _COLUMNS, rows)
-        self._drafts.clear()
 
     def neighbours_changed(self) -> None:
         """A link was begun or ended in this unit."""

@@ -58,7 +58,7 @@ def wanted_parent(tree: Tree, me: str) -> str | None:
 
 
 def _deciding(tree: Tree, me: str) -> list[str]:
-    """Centers whose certificates say where a center is to stand: itself, its parent to be, and that one's successors."""
+    """Whose certificates say where a center is to stand: its own, those of its parent to be and its successors."""
     found = [me]
     claims = tree.claims[me]
     here = claims.moving_to or claims.parent

@@ -25,6 +25,7 @@ def end_link(unit: Unit, peer: str) -> list[OutboxRow]:
     if unit.session.get(LinkRow, peer) is None:
         return []
     unit.ledger.lock()  # lanes are locked behind the counters, by every unit
+    unit.outbox.flush(peer)  # what this unit had for it until now goes another way with the rest
     kept_as = f"{peer}#{unit.tree.claims[peer].version}.{unit.tree.claims[unit.me].version}"
     archive_link(unit.session, peer, kept_as)
     unit.outbox.neighbours_changed()

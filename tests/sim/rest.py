@@ -32,6 +32,7 @@ def unexpected(event: Mapping[str, object], profile: Profile, *, carried: bool) 
             return f"{name}: {event}" if profile.faults.isdisjoint({"rollback", "clone", "lost"}) else None
         case "frame.not_applied" | "frame.not_loaded":
             moved_on = carried and "frame begins at" in str(event["reason"])
+            moved_on |= "rehome" in profile.faults and event["reason"] == "the link has ended"
             return None if moved_on or event["reason"] in DATABASE_REASONS else f"{name}: {event}"
         case "message.parked":
             parked = str(event["reason"]).startswith(("unknown type", "behind parked"))
@@ -162,11 +163,14 @@ def totals_add_up(world: "World") -> str | None:
         expected[written[0].center]["registered"] += 1
         holder = written[-1].custody.holder
         assert holder is not None
-        end = _end(written)
+        end, inherited = _end(written)
         if end is None:
             expected[holder]["held"] += 1
         else:
             expected[end[1]]["merged" if end[0] == "merged" else "closed"] += 1
+        for ended, reopened in inherited:
+            expected[ended]["closed"] += 1
+            expected[reopened]["closed"] -= 1
     total: Counter[str] = Counter()
     for code, wanted in expected.items():
         own = Counter(_counters(world, code, code))
@@ -182,15 +186,21 @@ def totals_add_up(world: "World") -> str | None:
     return _days_add_up(world)
 
 
-def _end(written: list[Written]) -> tuple[str, str] | None:
-    """How and where a case ended; None while it is open."""
+def _end(written: list[Written]) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
+    """How and where a case ended, None while it is open; and whose end which heir took back by reopening it.
+
+    An end stays counted where it was, and the heir counts one less (docs/decisions/0013).
+    """
     end = None
+    inherited = []
     for entry in written:
         if entry.kind in {"closed", "withdrawn", "referred", "merged"}:
             end = entry.kind, entry.center
         elif entry.kind == "reopened":
+            if end is not None and end[1] != entry.center:
+                inherited.append((end[1], entry.center))
             end = None
-    return end
+    return end, inherited
 
 
 def _days_add_up(world: "World") -> str | None:
