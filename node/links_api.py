@@ -74,6 +74,10 @@ class LinkOut(BaseModel):
     backlog: int
     oldest_unacked_at: Instant | None
     parked: int
+    refused: int = 0
+    """Frames of the neighbour that were refused since the link began."""
+    limited_until: Instant | None = None
+    """Until when it is not listened to, since it sent too many of them."""
     last_hello_at: Instant | None
     clock_offset: float | None
     backup_at: Instant | None
@@ -263,6 +267,8 @@ def _link(here: Center, known: _Known, row: LinkRow) -> LinkOut:
         **total,
         oldest_unacked_at=known.oldest.get(row.peer),
         parked=known.parked.get(row.peer, 0),
+        refused=row.refused,
+        limited_until=row.limited_until if row.limited_until and row.limited_until > here.clock.now() else None,
         last_hello_at=row.last_hello_at,
         clock_offset=row.clock_offset,
         backup_at=known.backup_at(row),

@@ -30,6 +30,8 @@ class Metrics:
         self._messages = Counter("liandong_messages_sent", "Messages sent", labels, registry=self.registry)
         self._applied = Counter("liandong_messages_applied", "Messages applied", labels, registry=self.registry)
         self._parked = Counter("liandong_messages_parked", "Messages parked", labels, registry=self.registry)
+        self._refused = Counter("liandong_frames_refused", "Frames refused", labels, registry=self.registry)
+        self._ignored = Counter("liandong_frames_ignored", "Frames dropped unread", labels, registry=self.registry)
         self.requests = Histogram(
             "liandong_request_seconds",
             "Time to answer a request",
@@ -48,6 +50,14 @@ class Metrics:
         """A frame was committed."""
         self._applied.labels(peer).inc(messages - parked)
         self._parked.labels(peer).inc(parked)
+
+    def refused(self, peer: str) -> None:
+        """A frame did not read, or was not its neighbour's."""
+        self._refused.labels(peer).inc()
+
+    def ignored(self, peer: str) -> None:
+        """A frame came from a neighbour that is not listened to for a while."""
+        self._ignored.labels(peer).inc()
 
     def render(self, center: "Center") -> bytes:
         """The text that Prometheus scrapes."""
@@ -68,6 +78,7 @@ class _LinkCollector(Collector):
         lag = GaugeMetricFamily("liandong_lag_seconds", "Age of the oldest of them", labels=["peer"])
         linked = GaugeMetricFamily("liandong_linked", "1 while the link is up", labels=["peer"])
         parked = GaugeMetricFamily("liandong_parked", "Messages parked now", labels=["peer"])
+        limited = GaugeMetricFamily("liandong_limited", "1 while it is not listened to", labels=["peer"])
         now = self._center.clock.now()
         with self._center.database.read() as session:
             rows = session.execute(select(ParkedRow.peer, func.count()).group_by(ParkedRow.peer))
@@ -77,8 +88,9 @@ class _LinkCollector(Collector):
                 backlog.add_metric([link.peer], lanes.backlog(session, link.peer))
                 lag.add_metric([link.peer], _age(now, oldest.get(link.peer)))
                 linked.add_metric([link.peer], float(link.state == "linked"))
+                limited.add_metric([link.peer], float(link.limited_until is not None and link.limited_until > now))
                 parked.add_metric([link.peer], counts.get(link.peer, 0))
-        return [backlog, lag, linked, parked]
+        return [backlog, lag, linked, limited, parked]
 
 
 def _age(now: datetime, then: datetime | None) -> float:

@@ -24,7 +24,7 @@ from node.federation.reading import Reader
 from node.federation.transport import Transport, TransportDown
 from node.federation.writing import Writer
 from node.unit import unit_of
-from protocol.errors import BadFrame, RemoteError
+from protocol.errors import BadFrame
 from protocol.link import (
     Action,
     Apply,
@@ -178,7 +178,11 @@ class LinkRunner:
             await self._do(self.machine.queued(lane, last))
 
     async def frame(self, data: bytes) -> None:
-        """Bytes came for this link."""
+        """Bytes came for this link.
+
+        Raises:
+            RemoteError: they are refused; nothing of them was applied.
+        """
         if not self._begun:
             return
         try:
@@ -187,9 +191,8 @@ class LinkRunner:
                 raise BadFrame(f"from {frame.header.sender} to {frame.header.receiver}")
             if await self._verified(frame):
                 await self._handle(frame)
-        except RemoteError as error:
-            log.warning("frame.refused", peer=self.peer, reason=str(error))
-        self._note_state()
+        finally:
+            self._note_state()
 
     async def status(self, document: bytes) -> None:
         """Send a snapshot of counters to the parent."""

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from node.audit.trail import SYSTEM, Event, record
 from node.cases import arrivals, recovery
 from node.federation.tables import ParkedRow
 from node.rows import table_of
@@ -137,6 +138,10 @@ def park(frame: Frame, seq: int, line: bytes, error: Exception) -> None:
         log.info("message.superseded", peer=peer, lane=lane, seq=seq, sender=outer.sender)
         return
     reason = reason_of(error)
+    if isinstance(error, BadRecord):
+        told = {"sender": outer.sender if outer is not None else "", "reason": reason}
+        about = message.subject if message is not None else None
+        record(unit.session, unit.now, SYSTEM, Event.MESSAGE_REFUSED, case_id=about, subject=peer, **told)
     log.warning("message.parked", peer=peer, lane=lane, seq=seq, reason=reason, error=type(error).__name__)
     frame.parked.add(
         ParkedRow(

@@ -15,7 +15,8 @@ import structlog
 
 from node.db import DatabaseUnavailable
 from node.directory import CERTIFICATES
-from node.federation import chores, lanes, nightly
+from node.federation import chores, doorkeeper, lanes, nightly
+from node.federation.doorkeeper import Doorkeeper, FairQueue
 from node.federation.link_runner import LinkRunner
 from node.federation.patience import at_most
 from node.federation.tables import OutboxRow
@@ -85,8 +86,9 @@ class Federation:
         self._centers_changed = (asyncio.Event(), asyncio.Event())
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._snapshots: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-        self._inputs: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
+        self._snapshots: FairQueue[bytes] = FairQueue()
+        self._inputs: FairQueue[tuple[str, bytes]] = FairQueue()
+        self.door = Doorkeeper(lambda: asyncio.get_running_loop().time())
 
     async def start(self) -> None:
         """Connect and begin; returns at once, links come up as the wires do."""
@@ -166,25 +168,45 @@ class Federation:
 
     def _on_hub_frame(self, subject: str, data: bytes) -> None:
         kind, _, code = subject.partition(".")
-        if kind == "st":
-            self._snapshots.put_nowait((code, data))
-        else:
-            self._inputs.put_nowait((kind, code, data))
+        self._came(kind, code, data)
 
     def _on_parent_frame(self, _subject: str, data: bytes) -> None:
         assert self._parent is not None
-        self._inputs.put_nowait(("dn", self._parent, data))
+        self._came("dn", self._parent, data)
+
+    def _came(self, kind: str, peer: str, data: bytes) -> None:
+        """A frame waits to be read, unless its sender is not listened to for a while."""
+        if not self.door.lets_in(peer):
+            self.center.metrics.ignored(peer)
+            return
+        if kind == "st":
+            room = self._snapshots.put(peer, data, len(data))
+        else:
+            room = self._inputs.put(peer, (kind, data), len(data))
+        if not room:
+            self._refuse(peer, "too much at once")
 
     def _on_wire(self, direction: str, *, up: bool) -> None:
-        self._inputs.put_nowait(("wire", direction, b"1" if up else b""))
+        self._inputs.put_first(direction, ("wire", b"1" if up else b""))
+
+    def _refuse(self, peer: str, reason: str) -> None:
+        """A frame is refused: counted, and told to people with the next tick."""
+        log.warning("frame.refused", peer=peer, reason=reason)
+        self.center.metrics.refused(peer)
+        self.door.refused(peer, reason)
 
     async def _frames(self) -> None:
         while True:
-            kind, who, data = await self._inputs.get()
+            who, (kind, data) = await self._inputs.get()
+            if not self.door.lets_in(who):  # it waited already
+                self.center.metrics.ignored(who)
+                continue
             try:
                 await self._input(kind, who, data)
-            except (RemoteError, DatabaseUnavailable) as error:
-                log.warning("frame.refused", peer=who, reason=str(error))
+            except RemoteError as error:
+                self._refuse(who, str(error))
+            except DatabaseUnavailable as error:
+                log.warning("frame.not_taken", peer=who, reason=str(error))
 
     async def _input(self, kind: str, who: str, data: bytes) -> None:
         if kind == "wire":
@@ -203,7 +225,7 @@ class Federation:
         while True:
             came = [await self._snapshots.get()]
             while not self._snapshots.empty() and len(came) < SNAPSHOTS_MAX:
-                came.append(self._snapshots.get_nowait())
+                came.append(self._snapshots.take())
             documents = [(peer, document) for peer, data in came if (document := self._status_frame(peer, data))]
             try:
                 await self._in_thread(partial(self.reporter.receive_all, documents))
@@ -219,7 +241,7 @@ class Federation:
             verify_frame(frame, self.center.directory.known.keys_of(peer))
             return unpack_status(frame.payload)
         except RemoteError as error:
-            log.warning("snapshot.refused", peer=peer, reason=str(error))
+            self._refuse(peer, str(error))
             return None
 
     # --- loops -------------------------------------------------------------------------------------
@@ -255,6 +277,8 @@ class Federation:
             await at_most(POLL_S, self._centers_changed[0])
             try:
                 await self._look_around()
+                if news := self.door.news():
+                    await self._in_thread(partial(doorkeeper.tell, self.center, news))
             except DatabaseUnavailable as error:
                 log.error("federation.database", reason=str(error))
             for runner in list(self.links.values()):

@@ -52,6 +52,11 @@ class LinkRow(Base):
     carried: Mapped[int] = mapped_column(default=0)
     """How many files were carried over this link, counted from the version of the certificate that began it; when it
     changes, a running service begins a new session with the positions of then."""
+    refused: Mapped[int] = mapped_column(default=0)
+    """Frames of this neighbour that were refused since the link began."""
+    refused_at: Mapped[datetime | None]
+    limited_until: Mapped[datetime | None]
+    """Until when it is not listened to, since it sent too many of them."""
     healing: Mapped[bool] = mapped_column(default=False)
     """Whether we went back in time and the neighbour has not shown yet that we have all of ours again."""
 

@@ -34,6 +34,8 @@ class LinkRow:
     parked: int
     last_hello_at: datetime | None
     healing: bool = False
+    refused: int = 0
+    limited_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ def _row(center: Center, link: LinkOut, language: Language) -> LinkRow:
         parked=link.parked,
         last_hello_at=link.last_hello_at,
         healing=link.healing,
+        refused=link.refused,
+        limited_until=link.limited_until,
     )
 
 
@@ -127,6 +131,16 @@ def sum_of(rows: Sequence[LinkRow], language: Language) -> LinkSum | None:
             centers=awaited,
         )
         return LinkSum("behind", words, condition_words("behind", language), backlog, serious=True, detail=detail)
+    if limited := [row.peer for row in rows if row.limited_until is not None]:
+        words = translate(language, N_("{centers} sends what no center sends"), centers=limited)
+        detail = translate(
+            language,
+            N_(
+                "It is not listened to for a while. Look at its machine: it may be in other hands. All other work goes "
+                "on."
+            ),
+        )
+        return LinkSum("behind", words, translate(language, N_("limited")), backlog, serious=True, detail=detail)
     up = next((row for row in rows if row.condition == "down" and row.direction == "up"), None)
     if up is not None:
         words = translate(language, N_("No link to the superior"))

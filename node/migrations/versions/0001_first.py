@@ -265,6 +265,9 @@ def upgrade() -> None:
         sa.Column("clock_offset", sa.Double(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("carried", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("limited_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("healing", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_links")),
     )
