@@ -188,6 +188,7 @@ def _set_aside(connection: Connection, settings: Settings, manifest: Manifest, *
 
 def _load(session: Session, dump: Path, manifest: Manifest) -> None:
     """Make the tables of that time, fill them, and compare what the database then holds with what was saved."""
+    from node.cases.searched import build_index  # noqa: PLC0415 - memory
     from node.migrations.running import upgrade  # noqa: PLC0415 - memory
 
     upgrade(session.connection(), manifest.schema_version)
@@ -196,6 +197,7 @@ def _load(session: Session, dump: Path, manifest: Manifest) -> None:
         for table in load_dump(session, source):
             found[table.name] = table_sum(session, table)
     _go_on_counting(session)
+    build_index(session.connection())
     if found != manifest.tables:
         wrong = sorted(name for name in manifest.tables if found.get(name) != manifest.tables[name])
         raise BackupTrouble(N_("The database does not hold what was saved: {names}."), names=wrong)

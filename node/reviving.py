@@ -46,7 +46,7 @@ BESIDE = ("header", "invitation", "view_until", "header_told")
 BROKER_FILES = ("broker/hub.seed", "broker/ca.pem", "broker/ca.key")
 
 TAKEN_OTHERWISE = frozenset(
-    {"identity", "certificates", "cases", "entries", "numbers", "links", "lanes", "inbox", "outbox"}
+    {"identity", "certificates", "cases", "searched", "entries", "numbers", "links", "lanes", "inbox", "outbox"}
 )
 LEFT_OUT = frozenset(
     {

@@ -14,6 +14,7 @@ from deploy.bench import latency as latency_bench
 from deploy.bench import link as link_bench
 from deploy.bench import pages as pages_bench
 from deploy.bench import reconnect as reconnect_bench
+from deploy.bench import search as search_bench
 
 app = typer.Typer(name="bench", no_args_is_help=True)
 
@@ -83,10 +84,20 @@ def pages(
     _show(pages_bench.measure(cases, many, users), as_json=as_json)
 
 
+@app.command()
+def search(
+    cases: Annotated[int, typer.Option(min=1, help="Cases of the center.")] = search_bench.CASES,
+    url: Annotated[str | None, typer.Option(help="An empty PostgreSQL database, measured as well.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search by number, title, place and description over many cases, beside a read by primary key."""
+    _show(search_bench.measure(cases, url), as_json=as_json)
+
+
 @app.command(name="all")
 def everything(as_json: AsJson = False) -> None:
     """Every measurement, one after the other; takes some twenty minutes."""
-    measures = (link_bench, latency_bench, catchup_bench, reconnect_bench, pages_bench)
+    measures = (link_bench, latency_bench, catchup_bench, reconnect_bench, pages_bench, search_bench)
     for measurement in measures:
         _show(measurement.measure(), as_json=as_json)
 

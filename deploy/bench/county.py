@@ -46,6 +46,9 @@ HIGH_EVERY: Final = 50
 JOINT_EVERY: Final = 1000
 """One open matter of so many is of high grade, or mediated jointly."""
 
+FOUND_MAX: Final = 100_000
+"""Cases that a search finds; in a larger county nobody searches here."""
+
 DAYS: Final = 365
 """Days of figures of each center below."""
 
@@ -144,7 +147,23 @@ def _copy(center: Center, copies: int) -> None:
         session.execute(text("CREATE TEMP TABLE seeds AS SELECT rowid AS place_in_line, * FROM cases"))
         copied = f"INSERT INTO cases ({', '.join(names)}) {numbers} SELECT {values} FROM n, seeds c"  # noqa: S608 - names of our own columns
         session.execute(text(copied), {"copies": copies, "seeds": SEEDS})
+        driver = session.connection().connection.driver_connection
+        assert driver is not None
+        driver.create_function("backwards", 1, _backwards)
+        named = (
+            f"{numbers}, c(case_id, number, display, words, grams) AS (SELECT {changed['id']}, {changed['number']}, "  # noqa: S608 - the same
+            f"rtrim({changed['display_number']}, '号'), s.words, s.grams "
+            "FROM n, seeds c JOIN searched s ON s.case_id = c.id)"
+        )
+        values = "case_id, number, backwards(number), display, backwards(display), words, grams"
+        into = "INSERT INTO searched (case_id, number, number_back, display, display_back, words, grams)"
+        found = {"copies": min(copies, FOUND_MAX // SEEDS), "seeds": SEEDS}
+        session.execute(text(f"{into} {named} SELECT {values} FROM c"), found)  # noqa: S608 - the same
         session.execute(text("DROP TABLE temp.seeds"))
+
+
+def _backwards(number: str) -> str:
+    return number[::-1]
 
 
 def _multiply(center: Center, factor: int) -> None:

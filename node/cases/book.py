@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from node.access import Access
 from node.cases.call_rows import forget, project
+from node.cases.searched import Changes, findable
 from node.cases.sheet import Sheet, columns_of, read_sheet
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
 from node.rows import insert_rows, table_of, update_rows
@@ -180,11 +181,13 @@ class Book:
         """Write what differs from the rows that the database has: every column named costs its indexes."""
         by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
         new: list[tuple[object, ...]] = []
+        searched = Changes()
         for case_id, sheet in sheets.items():
             access = self._access(sheet)
             if access is Access.NONE:
                 self._session.execute(delete(CaseRow).where(CaseRow.id == case_id))
-                sheet.stored = None
+                searched.note(case_id, sheet.found_by, None)
+                sheet.stored = sheet.found_by = None
                 continue
             row = {"id": case_id, "access": access.value, **columns_of(sheet)}
             if sheet.stored is None:
@@ -193,11 +196,15 @@ class Book:
                 changed = {name: value for name, value in row.items() if value != sheet.stored[name]}
                 by_columns[tuple(changed)].append((*changed.values(), case_id))
             sheet.stored = row
+            found_by = findable(row, sheet.state)
+            searched.note(case_id, sheet.found_by, found_by)
+            sheet.found_by = found_by
         connection = self._session.connection()
         insert_rows(connection, _CASE, _CASE_COLUMNS, new)
         for columns, rows in by_columns.items():
             if columns:
                 update_rows(connection, _CASE, columns, "id", rows)
+        searched.write(connection)
         self._forget_rows(sheets)
 
     def _forget_rows(self, case_ids: Collection[str]) -> None:

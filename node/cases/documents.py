@@ -155,11 +155,11 @@ class CaseDocument(CaseItem):
 
 
 class CasePage(BaseModel):
-    """A page of a list."""
+    """A page of a list; ``total`` is null where a search fits so many that nobody counts them."""
 
     items: list[CaseItem]
     next_cursor: str | None
-    total: int
+    total: int | None
 
 
 def case_document(session: Session, row: CaseRow, now: datetime) -> CaseDocument:

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from node.access import named, visible
+from node.access import visible
 from node.cases.documents import CasePage, case_items
+from node.cases.search import fitting, match
 from node.cases.tables import CaseRow
 from node.i18n import N_
 from node.problems import Problem
@@ -34,13 +35,17 @@ class Filter:
 
 
 def list_cases(session: Session, filter_: Filter, *, now: datetime, cursor: str | None, limit: int) -> CasePage:
-    """A page of cases, newest first.
+    """A page of cases, newest first. How many there are is not counted where a search fits very many.
 
     Raises:
         Problem: 422 where the cursor is none of ours.
     """
-    conditions = [visible(now), *conditions_of(filter_, now)]
-    total = session.scalar(select(func.count()).select_from(CaseRow).where(*conditions)) or 0
+    conditions, counted = [visible(now), *_plain_conditions(filter_, now)], True
+    if filter_.q:
+        found = match(session, filter_.q, now)
+        conditions.append(found.fits)
+        counted = found.counted
+    total = session.scalar(select(func.count()).select_from(CaseRow).where(*conditions)) or 0 if counted else None
     query = select(CaseRow).where(*conditions)
     if cursor is not None:
         query = query.where(tuple_(CaseRow.registered_at, CaseRow.id) < _read_cursor(cursor))
@@ -51,8 +56,14 @@ def list_cases(session: Session, filter_: Filter, *, now: datetime, cursor: str 
     return CasePage(items=items, next_cursor=_cursor(page[-1]) if more else None, total=total)
 
 
-def conditions_of(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
+def conditions_of(filter_: Filter, now: datetime, *, is_sqlite: bool) -> list[ColumnElement[bool]]:
     """What a case fits that the filter shows; whether it may be seen at all is another question."""
+    found = _plain_conditions(filter_, now)
+    return [*found, fitting(filter_.q, now, is_sqlite=is_sqlite)] if filter_.q else found
+
+
+def _plain_conditions(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
+    """All of them but the search."""
     found: list[ColumnElement[bool]] = []
     for column, value in (
         (CaseRow.status, filter_.status),
@@ -65,11 +76,6 @@ def conditions_of(filter_: Filter, now: datetime) -> list[ColumnElement[bool]]:
     if filter_.overdue is not None:
         late = and_(CaseRow.ended.is_(False), CaseRow.deadline.is_not(None), CaseRow.deadline < now)
         found.append(late if filter_.overdue else ~func.coalesce(late, False))
-    if filter_.q:
-        text = filter_.q.replace("\0", "")
-        numbers = [column.contains(text, autoescape=True) for column in (CaseRow.number, CaseRow.display_number)]
-        names = [column.contains(text, autoescape=True) for column in (CaseRow.title, CaseRow.place)]
-        found.append(or_(*numbers, and_(named(now), or_(*names))))
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from node.cases.searched import Findable, findable
 from protocol.case import CaseState
 from protocol.deadlines import last_rung
 from protocol.entries import PARTNERS_MAX, Entry
@@ -17,11 +18,13 @@ class Sheet:
 
     Attributes:
         stored: its row as the database has it; None where it has none.
+        found_by: by what a search finds it, as the database has it.
         held_back: whether entries wait for one that precedes them.
         counted: the state that our counters know.
     """
 
     stored: Mapping[str, object] | None = None
+    found_by: Findable | None = None
     state: CaseState | None = None
     header: CaseHeader | None = None
     invitation: Invitation | None = None
@@ -44,6 +47,7 @@ def read_sheet(row: Mapping[str, Any]) -> Sheet:
     header, invitation = row["header"], row["invitation"]
     return Sheet(
         stored=row,
+        found_by=findable(row, state),
         state=state,
         counted=state,
         header=CaseHeader.model_validate_json(header) if header is not None else None,

@@ -40,7 +40,9 @@ def ledger(
 ) -> Response:
     """The ledger of the cases that this center may see, as Excel; ``full`` with parties in clear, for directors."""
     filter_ = Filter(status=status, grade=grade, category=category, holder=holder, overdue=overdue, q=q)
-    return ledger_answer(here, request, caller, conditions_of(filter_, here.clock.now()), full=full)
+    return ledger_answer(
+        here, request, caller, conditions_of(filter_, here.clock.now(), is_sqlite=here.database.is_sqlite), full=full
+    )
 
 
 class FlawOut(BaseModel):

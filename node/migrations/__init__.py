@@ -74,12 +74,15 @@ def migrate(database: Database) -> bool:
         check(found)
         if found == wanted:
             return False
+        from node.cases.searched import build_index  # noqa: PLC0415 - memory
+
         if found is None:
             _create(connection, wanted)
         else:
             from node.migrations.running import upgrade  # noqa: PLC0415 - memory
 
             upgrade(connection)
+        build_index(connection)
     _log.info("database.migrated", before=found, after=wanted)
     return True
 
@@ -112,6 +115,7 @@ def all_tables() -> type[Base]:
     """``Base`` with every table of the service in its metadata."""
     import node.accounts.tables  # noqa: PLC0415 - who only opens a database needs none of them here
     import node.audit.tables  # noqa: PLC0415
+    import node.cases.searched  # noqa: PLC0415
     import node.cases.tables  # noqa: PLC0415
     import node.federation.tables  # noqa: PLC0415
     import node.idempotency  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from alembic import context
 
 from node.migrations import all_tables
-from node.migrations.running import render_item
+from node.migrations.running import is_in_revisions, render_item
 
 connection = context.config.attributes["connection"]
 assert connection is not None, "use `python -m node.migrations` or node.migrations.migrate"
@@ -11,6 +11,7 @@ context.configure(
     connection=connection,
     target_metadata=all_tables().metadata,
     render_item=render_item,
+    include_name=is_in_revisions,
     render_as_batch=True,  # SQLite can't alter a column; batch mode copies the table
     transactional_ddl=True,
 )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from node.access import Access, access_of, named, visible
+from node.access import Access, access_of, visible
 from node.cases import duplicates
 from node.cases.queues import Here, Queue, condition
+from node.cases.search import Match, fitting, match
 from node.cases.tables import CaseRow, EntryRow
 from protocol.entries import Kind
 
@@ -19,6 +20,11 @@ PAGE: Final = 50
 """Cases on one page: more than a person reads at a time, few enough for an old PC."""
 
 QUERY_MAX: Final = 100
+
+
+Order = list[ColumnElement[Any] | InstrumentedAttribute[Any]]
+
+NEWEST: Final = (CaseRow.registered_at.desc(), CaseRow.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,12 @@ class Page:
     lines: tuple[CaseLine, ...]
     total: int
     number: int
+    more: bool = False
+    """Whether a search fits so many that nobody counts them: there are more than ``total``."""
 
     @property
     def pages(self) -> int:
-        """How many pages there are."""
+        """How many pages there are, as far as is known."""
         return max(1, -(-self.total // PAGE))
 
 
@@ -110,11 +118,39 @@ _PLAIN: Final = tuple(
 
 def read_page(session: Session, here: Here, wanted: Wanted, limit: int = PAGE) -> Page:
     """A page of the list."""
-    conditions = [visible(here.now), *conditions_of(here, wanted)]
+    conditions = [visible(here.now), *_plain_conditions(here, wanted)]
+    if not wanted.q:
+        return _counted(session, here, wanted, conditions, _order(wanted), limit)
+    found = match(session, wanted.q, here.now)
+    if not found.counted:
+        return _uncounted(session, here, wanted, conditions, found, limit)
+    order = [case((found.exact, 0), else_=1), *_order(wanted)]
+    return _counted(session, here, wanted, [*conditions, found.fits], order, limit)
+
+
+def _counted(
+    session: Session, here: Here, wanted: Wanted, conditions: list[ColumnElement[bool]], order: Order, limit: int
+) -> Page:
     total = session.scalar(select(func.count()).select_from(CaseRow).where(*conditions)) or 0
     number = min(max(1, wanted.page), max(1, -(-total // limit)))
-    query = select(*_PLAIN).where(*conditions).order_by(*_order(wanted)).offset((number - 1) * limit).limit(limit)
+    query = select(*_PLAIN).where(*conditions).order_by(*order).offset((number - 1) * limit).limit(limit)
     return Page(tuple(_line(row, here.now) for row in session.execute(query)), total, number)
+
+
+def _uncounted(
+    session: Session, here: Here, wanted: Wanted, conditions: list[ColumnElement[bool]], found: Match, limit: int
+) -> Page:
+    """A page of very many: those with just this number, then the newest of the others; nobody counts them."""
+    number = max(1, wanted.page)
+    query = select(*_PLAIN).where(*conditions)
+    exact = session.execute(query.where(found.exact).order_by(*NEWEST)).all()
+    skip, space = (number - 1) * limit, limit + 1
+    rows = exact[skip : skip + space]
+    others = query.where(found.fits, ~found.exact).order_by(*NEWEST).offset(max(0, skip - len(exact)))
+    rows = [*rows, *session.execute(others.limit(space - len(rows)))]
+    lines = tuple(_line(row, here.now) for row in rows[:limit])
+    more = len(rows) > limit
+    return Page(lines, skip + len(rows), number, more=more)
 
 
 def read_lines(session: Session, here: Here, queue: Queue, limit: int = PAGE) -> tuple[CaseLine, ...]:
@@ -151,8 +187,14 @@ def _reason(body: str | None) -> str:
     return str(document.get("reason", "")) if isinstance(document, dict) else ""
 
 
-def conditions_of(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions_of(here: Here, wanted: Wanted, *, is_sqlite: bool) -> list[ColumnElement[bool]]:
     """What a case fits that is wanted; whether it may be seen at all is another question."""
+    found = _plain_conditions(here, wanted)
+    return [*found, fitting(wanted.q, here.now, is_sqlite=is_sqlite)] if wanted.q else found
+
+
+def _plain_conditions(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """All of them but the search."""
     found: list[ColumnElement[bool]] = []
     if wanted.queue is not None:
         found.append(condition(wanted.queue, here))
@@ -164,44 +206,15 @@ def conditions_of(here: Here, wanted: Wanted) -> list[ColumnElement[bool]]:
     ):
         if value:
             found.append(column == value)
-    text = wanted.q.replace("\0", "").strip()[:QUERY_MAX]
-    if text:
-        found.append(_matching(here, text))
     return found
 
 
-def _matching(here: Here, text: str) -> ColumnElement[bool]:
-    """Rows that a search finds.
-
-    By number, also by its last digits alone; by title and place where they may be read; by the name of a party only
-    among our own open cases, so that people find their matter and nobody finds a person's past.
-    """
-    if text.isdecimal():
-        numbers = [
-            CaseRow.number.endswith(text, autoescape=True),
-            CaseRow.display_number.like(f"%〕{text}号"),
-            CaseRow.display_number.like(f"%〕%{text}号"),
-        ]
-    else:
-        numbers = [
-            CaseRow.number.contains(text, autoescape=True),
-            CaseRow.display_number.contains(text, autoescape=True),
-        ]
-    titles = or_(CaseRow.title.contains(text, autoescape=True), CaseRow.place.contains(text, autoescape=True))
-    ours = and_(CaseRow.holder == here.me, CaseRow.ended.is_(False), CaseRow.state.contains(text, autoescape=True))
-    return or_(*numbers, and_(named(here.now), titles), ours)
-
-
-Order = list[ColumnElement[Any] | InstrumentedAttribute[Any]]
-
-
 def _order(wanted: Wanted) -> Order:
-    newest: Order = [CaseRow.registered_at.desc(), CaseRow.id.desc()]
-    if wanted.sort == "newest" or wanted.queue is Queue.ENDED:
-        return newest
+    if wanted.sort == "newest" or wanted.queue is Queue.ENDED or (wanted.q and wanted.queue is None):
+        return [*NEWEST]
     if wanted.queue is Queue.VISITS:
-        return [CaseRow.visit_on, *newest]
-    return [CaseRow.deadline.is_(None), CaseRow.deadline, *newest]
+        return [CaseRow.visit_on, *NEWEST]
+    return [CaseRow.deadline.is_(None), CaseRow.deadline, *NEWEST]
 
 
 def _line(row: Row[tuple[object, ...]], now: datetime) -> CaseLine:

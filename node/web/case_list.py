@@ -61,7 +61,8 @@ def ledger(request: Request, asked: Asked, full: bool = False) -> Response:  # n
     """The ledger of what the list shows, as Excel."""
     caller = signed_in(request, Action.export_ledger)
     center = center_of(request)
-    return ledger_answer(center, request, caller, conditions_of(here_of(center), _in_list(asked)), full=full)
+    conditions = conditions_of(here_of(center), _in_list(asked), is_sqlite=center.database.is_sqlite)
+    return ledger_answer(center, request, caller, conditions, full=full)
 
 
 @router.get("/cases/similar")

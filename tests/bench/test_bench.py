@@ -73,3 +73,11 @@ def test_every_page_of_a_county_is_timed_and_a_hundred_times_the_cases_change_li
     assert len(timed) > len(pages), "each page, and the slowest"
     assert all(figures[name] > figures["empty_cpu_p95_ms"] for name in timed), figures
     assert figures["board_with_many_ratio"] < MANY_CEILING, figures
+
+
+def test_a_search_over_many_cases_is_timed_beside_a_read_by_key() -> None:
+    figures = bench("search", "--cases", "3000")
+    assert figures["cases"] == 3000
+    timed = [name for name in figures if name.endswith("_in_key_reads")]
+    assert {"sqlite_last_digits_in_key_reads", "sqlite_description_in_key_reads"} <= set(timed)
+    assert figures["sqlite_slowest_in_key_reads"] == max(figures[name] for name in timed)

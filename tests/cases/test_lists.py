@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from node.cases import search
 from tests.cases.scene import FOUR, OTHER_VILLAGE, SESSION, TOWN, VILLAGE, Desk, Json, Scene, refusal
 
 
@@ -83,6 +84,49 @@ def test_a_search_looks_at_number_display_number_title_and_place(scene: Scene) -
         assert ids(village.get("/cases", q=words)) == [case], words
     assert case not in ids(village.get("/cases", q="分_之%")), "wildcards are letters like others"
     assert village.get("/cases", q="张三")["total"] == 0, "persons are not searched"
+
+
+def test_a_search_finds_letters_within_words_and_descriptions_also_of_ended_cases(each_scene: Scene) -> None:
+    village = each_scene.village
+    case = village.registers(title="搜索甲的水渠", place="老营盘88号旁", description="双方为KTV噪音争执，祖坟旁有碑。")
+    village.does(case, "withdraw", reason="-")
+    for words in ("渠", "的水", "营盘88", "88号旁", "争执，祖坟", "ktv", "碑", "执，祖"):
+        assert case in ids(village.get("/cases", q=words)), words
+    for words in ("争执祖坟", "水的", "坟祖", "碑双"):
+        assert ids(village.get("/cases", q=words)) == [], words
+
+
+def test_a_search_finds_numbers_by_their_last_digits_and_however_they_are_typed(each_scene: Scene) -> None:
+    village = each_scene.village
+    case = village.registers(title="按号找")
+    document = village.case(case)
+    serial = document["number"][-4:]
+    display = document["display_number"]
+    for words in (serial, serial.lstrip("0"), display, display.removesuffix("号"), f"2026〕{serial.lstrip('0')}号"):
+        assert case in ids(village.get("/cases", q=words)), words
+    assert case in ids(village.get("/cases", q=display.translate(str.maketrans("〔〕", "[]"))))
+    assert village.get("/cases", q="9" + serial)["items"] == []
+
+
+def test_what_is_corrected_is_found_by_its_new_words_alone(each_scene: Scene) -> None:
+    village = each_scene.village
+    case = village.registers(title="改前之名", description="改前之事")
+    village.does(case, "correct", changes={"title": "改后之名", "description": "改后之事"}, reason="写错了")
+    for words, there in (("改后之名", [case]), ("改后之事", [case]), ("改前之名", []), ("改前之事", [])):
+        assert ids(village.get("/cases", q=words)) == there, words
+
+
+def test_where_very_many_fit_the_newest_are_shown_and_nobody_counts_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    village = scene.village
+    cases = [village.registers(title=f"多得很之{number}") for number in range(4)]
+    monkeypatch.setattr(search, "FEW", 3)
+    first = village.get("/cases", q="多得很", limit=3)
+    assert (ids(first), first["total"]) == (cases[:0:-1], None)
+    rest = village.get("/cases", q="多得很", limit=3, cursor=first["next_cursor"])
+    assert (ids(rest), rest["next_cursor"]) == (cases[:1], None)
+    assert ids(village.get("/cases", q="多得很", status="withdrawn")) == []
 
 
 def test_items_have_all_but_log_parties_and_what_follows_from_them(scene: Scene) -> None:

@@ -435,6 +435,25 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_routes_category"), ["category"], unique=False)
 
     op.create_table(
+        "searched",
+        sa.Column("doc", sa.Integer(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("number_back", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("display", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("display_back", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("grams", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("doc", name=op.f("pk_searched")),
+        sa.UniqueConstraint("case_id", name=op.f("uq_searched_case_id")),
+    )
+    with op.batch_alter_table("searched", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_searched_display"), ["display"], unique=False)
+        batch_op.create_index(batch_op.f("ix_searched_display_back"), ["display_back"], unique=False)
+        batch_op.create_index(batch_op.f("ix_searched_number"), ["number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_searched_number_back"), ["number_back"], unique=False)
+
+    op.create_table(
         "sent_backups",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
@@ -526,6 +545,13 @@ def downgrade() -> None:
     op.drop_table("stations")
     op.drop_table("span_counters")
     op.drop_table("sent_backups")
+    with op.batch_alter_table("searched", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_searched_number_back"))
+        batch_op.drop_index(batch_op.f("ix_searched_number"))
+        batch_op.drop_index(batch_op.f("ix_searched_display_back"))
+        batch_op.drop_index(batch_op.f("ix_searched_display"))
+
+    op.drop_table("searched")
     with op.batch_alter_table("routes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_routes_category"))
 
