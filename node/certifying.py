@@ -9,7 +9,7 @@ from node.center import Center
 from node.directory import add_certificates
 from node.federation.tables import CertificateRow
 from node.unit import Unit, unit_of
-from protocol.centers import Certificate, issue, next_version
+from protocol.centers import ABOVE_STEP, TAKE_OVER_STEP, Certificate, issue, next_version
 from protocol.messages import Type
 from protocol.payloads import CERTIFICATES_MAX, Certificates
 
@@ -23,11 +23,20 @@ def unit_on_newest(center: Center) -> Iterator[Unit]:
         yield unit
 
 
-def certify_anew(unit: Unit, code: str, **changes: object) -> Certificate:
-    """Sign and store the next certificate of a center below us, which says what the last one said but for changes."""
+def certify_anew(unit: Unit, code: str, *, step: int = 1, **changes: object) -> Certificate:
+    """Sign and store the next certificate of a center below us, which says what the last one said but for changes.
+
+    Args:
+        unit: the unit of work.
+        code: the center.
+        step: its version is the next multiple of this (``protocol.centers.next_version``); where another signed the
+            last one, that of a decision from above unless we take the center over.
+        changes: claims that differ.
+    """
     last = unit.tree.claims[code]
-    version = next_version(last.version, decided=last.issuer != unit.me)
-    told = {"issuer": unit.me, "issued_at": unit.now, "version": version, **changes}
+    if last.issuer != unit.me and step != TAKE_OVER_STEP:
+        step = ABOVE_STEP
+    told = {"issuer": unit.me, "issued_at": unit.now, "version": next_version(last.version, step), **changes}
     certificate = issue(unit.center.identity.signing, last.model_copy(update=told))
     store(unit, certificate)
     return certificate

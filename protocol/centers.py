@@ -49,8 +49,14 @@ class Claims(Frozen):
     """The public NKey with which it logs in at its parent's broker: a parent that lost all knows its children by it."""
 
 
-DECISION_STEP = 1000
-"""Versions of decisions from above are multiples of this: what the parent signs meanwhile, not knowing, stays below."""
+ABOVE_STEP = 1000
+"""Versions of what is decided above a center's parent are multiples of this: whatever the parent signs meanwhile, not
+knowing, stays below."""
+DECISION_STEP = 100
+"""Versions of what the parent decides itself: a merger, a move."""
+TAKE_OVER_STEP = 10
+"""A new parent that takes a center over takes the next multiple of this: above whatever the old parent signed last,
+below the next decision, which stands although the new parent had not heard of it."""
 
 
 class Certificate(Frozen):
@@ -168,9 +174,9 @@ def heir(code: str | None, newest: Newest) -> str | None:
     return code
 
 
-def next_version(newest: int, *, decided: bool) -> int:
-    """The version of a center's next certificate; ``decided`` where another than its last issuer signs it."""
-    return (newest // DECISION_STEP + 1) * DECISION_STEP if decided else newest + 1
+def next_version(newest: int, step: int) -> int:
+    """The version of a center's next certificate: the next multiple of a step, 1 where its last issuer signs again."""
+    return (newest // step + 1) * step
 
 
 class Tree:

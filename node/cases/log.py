@@ -117,10 +117,12 @@ def tell_ancestors(unit: Unit, state: CaseState) -> None:
     if not qualifies and sheet.header_told is None:
         return
     header = header_of(state, withdrawn=not qualifies)
-    stamp = to_text(digest(header.model_copy(update={"seq": 0}).model_dump_json().encode()))
+    ancestors = unit.tree.ancestors(unit.me)
+    told = (header.model_copy(update={"seq": 0}).model_dump_json(), *ancestors)
+    stamp = to_text(digest("\n".join(told).encode()))
     if stamp == sheet.header_told:
         return
-    for ancestor in unit.tree.ancestors(unit.me):
+    for ancestor in ancestors:
         if ancestor not in state.followers:
             unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
     _remember_told(sheet, stamp if qualifies else None)

@@ -72,7 +72,7 @@ class CaseRow(Base):
     invitation: Mapped[str | None] = mapped_column(Text)
     header: Mapped[str | None] = mapped_column(Text)
     header_told: Mapped[str | None]
-    """Digest of the header last told to our ancestors; None while none was told."""
+    """Digest of the header last told to our ancestors, and of who they were; None while none was told."""
     view_until: Mapped[datetime | None]
     """Until when a broken glass lets this center read the case."""
 

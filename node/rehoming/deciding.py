@@ -18,7 +18,7 @@ from node.federation.tables import LinkRow
 from node.i18n import N_
 from node.status.tables import CounterRow
 from node.trouble import EnrolmentRefused
-from protocol.centers import CHAIN_MAX, Tree
+from protocol.centers import CHAIN_MAX, DECISION_STEP, Tree
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def merge(center: Center, old: str, new: str) -> bool:
             raise EnrolmentRefused(
                 N_("{new} was itself merged into {successor}; name that one."), new=new, successor=tree.heir(new)
             )
-        spread(unit, [certify_anew(unit, old, successor=new, moving_to=None)])
+        spread(unit, [certify_anew(unit, old, step=DECISION_STEP, successor=new, moving_to=None)])
         return True
 
 
@@ -202,7 +202,8 @@ def move(center: Center, child: str, parent: str) -> bool:
         claims = tree.claims[child]
         if parent == (claims.moving_to or claims.parent):
             return False
-        spread(unit, [certify_anew(unit, child, moving_to=parent if parent != claims.parent else None)])
+        moving_to = parent if parent != claims.parent else None
+        spread(unit, [certify_anew(unit, child, step=DECISION_STEP, moving_to=moving_to)])
         return True
 
 

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import delete, select, update
 
 from node import policies
-from node.cases.sheet import header_of
+from node.cases.log import tell_ancestors
 from node.cases.tables import CaseRow
 from node.center import Center
 from node.certifying import certify_anew, spread
@@ -33,7 +33,7 @@ from node.rehoming.tables import MoveRow
 from node.rows import table_of
 from node.status.tables import DayCounterRow
 from node.unit import Unit, unit_of
-from protocol.centers import Tree
+from protocol.centers import TAKE_OVER_STEP, Tree
 from protocol.errors import BadRecord
 from protocol.messages import Message, Type
 from protocol.payloads import RELEASED_BY_MAX, Farewell, Knock, Welcome
@@ -46,6 +46,11 @@ KNOCK_AGAIN = timedelta(minutes=5)
 _LINKS = table_of(LinkRow)
 _PARENT = select(_LINKS.c.peer).where(_LINKS.c.direction == "up", _LINKS.c.revoked_at.is_(None))
 """Whom our link leads to; asked with every certificate, hence built once."""
+
+_NEVER_CAME = select(LinkRow).where(
+    LinkRow.direction == "down", LinkRow.last_hello_at.is_(None), LinkRow.carried > 0, LinkRow.revoked_at.is_(None)
+)
+"""Links that a certificate began, not an enrolment, and over which nobody has greeted."""
 
 
 def wanted_parent(tree: Tree, me: str) -> str | None:
@@ -108,7 +113,8 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     if unit.tree.parent(child) == unit.me:
         return
     waiting = end_link(unit, child)
-    certificate = certify_anew(unit, child, parent=unit.me, moving_to=None, link_key=payload.nkey)
+    claims = {"parent": unit.me, "moving_to": None, "link_key": payload.nkey}
+    certificate = certify_anew(unit, child, step=TAKE_OVER_STEP, **claims)
     add_link(unit.session, child, "down", payload.nkey, begun=unit.tree.claims[child].version)
     unit.outbox.neighbours_changed()
     readdress(unit, waiting, child)
@@ -151,9 +157,10 @@ def tree_changed(unit: Unit, before: Tree) -> None:
     follow_parent(unit)
     renewing.renew_parent(unit, before)
     renewing.take_children(unit)
+    _let_go(unit)
     old, new = set(before.ancestors(unit.me)), set(unit.tree.ancestors(unit.me))
     if before.known(unit.me) and new - old:
-        _tell_headers(unit, new - old)
+        _tell_headers(unit)
     for code in _left(unit, before):
         _forget_headers(unit, {code, *unit.tree.descendants(code)})
 
@@ -174,6 +181,15 @@ def follow_parent(unit: Unit) -> None:
     logger.warning("move.done", left=left, parent=parent, readdressed=len(waiting))
 
 
+def _let_go(unit: Unit) -> None:
+    """End links to centers that we took over, and that never came: a later decision kept them where they were."""
+    for link in unit.session.scalars(_NEVER_CAME).all():
+        if unit.tree.parent(link.peer) != unit.me:
+            waiting = end_link(unit, link.peer)
+            readdress(unit, waiting, link.peer)
+            logger.info("move.never_came", child=link.peer, readdressed=len(waiting))
+
+
 def _left(unit: Unit, before: Tree) -> list[str]:
     """Centers that stood below us and do not any more."""
     return [
@@ -191,11 +207,10 @@ def _forget_headers(unit: Unit, holders: set[str]) -> None:
         sheet.header, sheet.dirty = None, True
 
 
-def _tell_headers(unit: Unit, ancestors: set[str]) -> None:
+def _tell_headers(unit: Unit) -> None:
     """Tell those who newly stand above us what the others were told of our cases."""
     told = select(CaseRow.id).where(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None))
     for case_id in unit.session.scalars(told).all():
         state = unit.book.state(case_id)
         assert state is not None
-        for ancestor in sorted(ancestors - set(state.followers)):
-            unit.outbox.send(Type.HEADER, header_of(state), ancestor, case_id=case_id)
+        tell_ancestors(unit, state)
