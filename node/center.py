@@ -47,6 +47,7 @@ class Center:
         data_dir: where everything of this center lies; None only in tests that need no files.
         audit_days: days that rows of the audit log are kept.
         backup_to_parent: whether a sealed backup goes to the parent every night, if there is a key for it.
+        heard: when each center below us was last heard of with counters as high as ours, by the steady clock.
         random_bytes: source of randomness; seeded in simulations.
         pulse: tells pages what a commit has changed.
     """
@@ -67,6 +68,7 @@ class Center:
     verifier: Verifier = field(default_factory=VerifierHere)
     federation: "Federation | None" = None
     reach: "Reach | None" = None
+    heard: dict[str, float] = field(default_factory=dict)
     random_bytes: Callable[[int], bytes] = field(default=system_random)
     pulse: Pulse = field(init=False)
     _policy: Policy | None = field(init=False, default=None)

@@ -1,5 +1,6 @@
 """The only door to the wall clock, so that tests and the simulator can hold the time in their hands."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -20,6 +21,10 @@ class Clock(Protocol):
         """Return the current instant, aware, in UTC."""
         ...
 
+    def steady(self) -> float:
+        """Return seconds since some instant, by a clock that nobody sets."""
+        ...
+
 
 class SystemClock:
     """The clock of this machine."""
@@ -27,6 +32,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant, aware, in UTC."""
         return datetime.now(UTC)
+
+    def steady(self) -> float:
+        """Return seconds since some instant, by a clock that nobody sets."""
+        return time.monotonic()
 
 
 class ClockWatch:

@@ -29,6 +29,10 @@ class HeldClock:
         """The instant at which it stands."""
         return self.instant
 
+    def steady(self) -> float:
+        """Seconds that have passed as it was moved."""
+        return self.instant.timestamp()
+
     def advance(self, by: timedelta) -> None:
         """Move it on."""
         self.instant += by

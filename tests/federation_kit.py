@@ -17,6 +17,7 @@ import json
 import shutil
 import socket
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,10 @@ class MovedClock:
     def now(self) -> datetime:
         """The present instant, moved."""
         return datetime.now(UTC) + self.ahead
+
+    def steady(self) -> float:
+        """Seconds since some instant, moved as well: time that a test lets pass has passed."""
+        return time.monotonic() + self.ahead.total_seconds()
 
     def advance(self, by: timedelta) -> None:
         """Move it on."""

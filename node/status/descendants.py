@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -22,9 +22,9 @@ CLOCK_TOLERANCE = 30.0
 """Seconds that a child's clock may be wrong before we tell its rows in our time: less is the delay of a frame."""
 
 
-TWIN_SILENT = timedelta(seconds=150)
-"""So long nobody has told a higher counter before a lower one counts: two signs of life of whoever told it, and more
-than any frame is late."""
+TWIN_SILENT_S = 150.0
+"""So long nobody has told a counter as high as ours before a lower one counts: two signs of life of whoever told it,
+and more than any frame is late."""
 
 
 def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
@@ -43,10 +43,12 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
                 continue
             raise BadRecord(f"{sender} sent a row of {row.code}, who is not below it")
         kept = unit.session.get(CounterRow, row.code)
+        if kept is None or kept.incarnation != row.incarnation or kept.counter <= row.counter:
+            unit.center.heard[row.code] = unit.center.clock.steady()
         if kept is None:
             kept = CounterRow(code=row.code)
             unit.session.add(kept)
-        elif not _is_newer(row, kept, unit.now):
+        elif not _is_newer(row, kept, unit):
             continue
         kept.incarnation, kept.counter, kept.as_of = row.incarnation, row.counter, row.as_of
         kept.counters, kept.backlog = json.dumps(row.counters), row.backlog
@@ -55,17 +57,23 @@ def store_rows(unit: Unit, sender: str, rows: Sequence[Row]) -> list[str]:
     return changed
 
 
-def _is_newer(row: Row, kept: CounterRow, now: datetime) -> bool:
+def _is_newer(row: Row, kept: CounterRow, unit: Unit) -> bool:
     """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant.
 
     A row from the future was told by a wrong clock; what is told by a clock that is right again takes its place. So
-    does what is told with a lower counter long after the higher one was told for the last time: somebody else has
-    counted on under the same identity, and is no more.
+    does what is told with a lower counter long after one as high as ours was heard for the last time: somebody else
+    has counted on under the same identity, and is no more. How long, a clock says that nobody sets.
     """
-    ahead = now + timedelta(seconds=CLOCK_TOLERANCE)
+    ahead = unit.now + timedelta(seconds=CLOCK_TOLERANCE)
     if kept.incarnation == row.incarnation and kept.counter != row.counter:
-        return row.counter > kept.counter or kept.as_of + TWIN_SILENT < row.as_of <= ahead
+        return row.counter > kept.counter or (_silent(unit, row.code) > TWIN_SILENT_S and row.as_of <= ahead)
     return row.as_of > kept.as_of or kept.as_of > ahead
+
+
+def _silent(unit: Unit, code: str) -> float:
+    """Seconds since a counter of a center was heard that is as high as ours; since we looked first, at least."""
+    now = unit.center.clock.steady()
+    return now - unit.center.heard.setdefault(code, now)
 
 
 def on_days(unit: Unit, message: Message, payload: Days) -> None:

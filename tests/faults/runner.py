@@ -7,6 +7,7 @@ import argparse
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,6 +29,10 @@ class SteppedClock:
     def now(self) -> datetime:
         """The instant that this machine believes in."""
         return datetime.now(UTC) + timedelta(seconds=float(self._file.read_text(encoding="ascii")))
+
+    def steady(self) -> float:
+        """Seconds that no hand moves."""
+        return time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from node.center import Center
 from node.db import Database
 from node.directory import add_certificates
 from node.federation.tables import LaneRow, LinkRow
-from node.status.descendants import TWIN_SILENT
+from node.status.descendants import TWIN_SILENT_S
 from node.status.reporting import GATHER, HEARTBEAT, LOOK_AGAIN, SNAPSHOT_MAX_BYTES, Reporter, own_row
 from node.status.tables import CounterRow
 from node.unit import unit_of
@@ -266,12 +266,21 @@ def test_an_older_row_changes_nothing(town: Teller) -> None:
 def test_what_a_twin_has_counted_gives_way_once_the_twin_is_silent_for_long(town: Teller, clock: HeldClock) -> None:
     twin = a_row(town.center, VILLAGE, counter=9, registered=5)
     town.reporter.receive(VILLAGE, document(twin))
-    clock.advance(TWIN_SILENT)
+    clock.advance(timedelta(seconds=TWIN_SILENT_S))
     town.reporter.receive(VILLAGE, document(a_row(town.center, VILLAGE, counter=4, registered=1)))
     assert known(town.center)[VILLAGE] == {"registered": 5}
     clock.advance(2 * SECOND)
     town.reporter.receive(VILLAGE, document(a_row(town.center, VILLAGE, counter=4, registered=1)))
     assert known(town.center)[VILLAGE] == {"registered": 1}
+
+
+def test_a_late_row_stays_late_whatever_a_clock_was_set_to(town: Teller) -> None:
+    for counter in (4, 5):
+        row = a_row(town.center, VILLAGE, counter=counter, ago=timedelta(hours=1), registered=counter)
+        town.reporter.receive(VILLAGE, document(row))
+    late = a_row(town.center, VILLAGE, counter=4, registered=4)
+    town.reporter.receive(VILLAGE, document(late))
+    assert known(town.center)[VILLAGE] == {"registered": 5}
 
 
 def test_many_rows_go_in_several_frames(town: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
