@@ -310,7 +310,7 @@ class _Stored:
         Raises:
             BadRecord: says why.
         """
-        check_place(claims, self.versions(claims.code), self.newest)
+        check_place(claims, self.versions, self.newest)
         issuer = self.newest(claims.issuer)
         if issuer is not None and issuer.revoked and claims.issued_at >= issuer.issued_at:
             raise BadRecord(f"certificate of {claims.code} is by {issuer.code}, who was revoked before")

@@ -109,13 +109,17 @@ Newest = Callable[[str], Claims | None]
 """The newest claims that we know of a center."""
 
 
-def check_place(claims: Claims, versions: Sequence[Claims], newest: Newest) -> None:
+Versions = Callable[[str], Sequence[Claims]]
+"""All claims that we know of a center."""
+
+
+def check_place(claims: Claims, versions_of: Versions, newest: Newest) -> None:
     """Check that the issuer may give this certificate, and that the center may stand where it says.
 
     Args:
         claims: of a certificate that verifies.
-        versions: all that we know of this center.
-        newest: the newest claims of any other center.
+        versions_of: all claims that we know of a center.
+        newest: the newest claims of a center.
 
     Raises:
         BadRecord: the issuer does not stand above the center, nobody released the center to this parent, or a decision
@@ -127,8 +131,9 @@ def check_place(claims: Claims, versions: Sequence[Claims], newest: Newest) -> N
     if claims.issuer not in above:
         raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
     for other in (claims.successor, claims.moving_to):
-        if other is not None and claims.issuer not in _line(other, newest):
+        if other is not None and claims.issuer not in _once_above(other, versions_of):
             raise BadRecord(f"certificate of {claims.code} was issued by {claims.issuer}, who is not above {other}")
+    versions = versions_of(claims.code)
     if versions and not _may_stand(claims, versions, newest):
         raise BadRecord(f"certificate of {claims.code} names another parent than before")
 
@@ -145,6 +150,18 @@ def _may_stand(claims: Claims, versions: Sequence[Claims], newest: Newest) -> bo
     if claims.version < last.version and heir(claims.parent, newest) == last.parent:
         return True
     return last.parent is not None and claims.issuer in _line(last.parent, newest)
+
+
+def _once_above(code: str, versions_of: Versions) -> set[str]:
+    """A center and all who ever stood above it: whoever decided may not have known yet that it had moved away."""
+    found: set[str] = set()
+    waiting: list[str] = [code]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting.extend(one.parent for one in versions_of(here) if one.parent is not None)
+    return found
 
 
 def _line(code: str, newest: Newest) -> list[str]:

@@ -60,6 +60,8 @@ class Decisions:
         new = self._random.choice(others)
         assert old.parent is not None
         decider = self._world.root if self._by_the_root else self._world.machines[old.parent]
+        if self._merged_away(decider):
+            return
         decision = deciding.merge if merge else deciding.move
         told = f"{old.code} {'into' if merge else 'under'} {new.code}"
 
@@ -73,6 +75,11 @@ class Decisions:
             self._world.trace.note(center.code, "fault", f"rehome {told}")
 
         self._world.actors.attempt(decider, f"rehome {told}", lambda: decider.act(work))
+
+    def _merged_away(self, decider: "Machine") -> bool:
+        """Whether it was itself merged and may not know: what it decides then is refused (docs/reliability.md)."""
+        root = self._world.root.center
+        return root is None or root.directory.tree.retired(decider.code)
 
     @staticmethod
     def _fits(new: "Machine", old: "Machine", *, merge: bool) -> bool:
