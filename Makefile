@@ -56,6 +56,10 @@ soak: setup ## Simulate fresh seeds on all processors until one fails; SEEDS=n A
 sim-mutants: setup ## Plant bugs into the product one by one; the simulator must find each; ARGS="NAME ..."
 	@exec $(BIN)/python -m tests.sim.mutants $(ARGS)
 
+.PHONY: access
+access: setup ## Write the table of who may do what into docs/access.md
+	@exec $(BIN)/python -m node.accounts
+
 .PHONY: lint
 lint: setup ## Check style, formatting, types, and the direction of imports
 	$(BIN)/ruff check

@@ -16,9 +16,12 @@ from typing import Protocol
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.orm import Session
 
+from node.accounts.roles import Relation
 from node.cases.tables import CaseRow
 from node.i18n import N_
 from node.problems import Problem
+from protocol.case import CaseState, PartnerStatus
+from protocol.centers import Tree
 from protocol.records import ID_PATTERN
 
 
@@ -70,6 +73,21 @@ def access_of(row: Seen, now: datetime) -> Access:
     if row.invitation is not None:
         return Access.INVITED
     return Access.HEADER if row.header is not None else Access.NONE
+
+
+def relations_in(state: CaseState, code: str, tree: Tree) -> frozenset[Relation]:
+    """How a center stands to a case, as who reads all of it can say; headers and views are told, not found in a log."""
+    partner = state.partners.get(code)
+    holder = state.holder or state.in_transit_to
+    found = {
+        Relation.holder: state.holder == code,
+        Relation.full: code in state.custody.held_by and code != state.holder,
+        Relation.partner: partner is not None and partner.status is PartnerStatus.ACCEPTED,
+        Relation.invited: (partner is not None and partner.status is PartnerStatus.INVITED)
+        or (state.offer is not None and state.offer.to == code),
+        Relation.ancestor: holder is not None and tree.is_ancestor(code, holder),
+    }
+    return frozenset(relation for relation, holds in found.items() if holds) or frozenset({Relation.stranger})
 
 
 def visible_row(session: Session, case_id: str, now: datetime) -> tuple[CaseRow, Access]:

@@ -6,11 +6,14 @@ A route declares its action in its signature and gets the person who calls::
     def accept(caller: Annotated[Caller, Depends(require(Action.accept))], ...) -> ...:
 
 Without a good token the answer is 401, and 403 when no role of this user may ever do this. Every request asks
-the database, so a disabled user is out at once. ``unguarded`` finds API routes that forgot their action.
+the database, so a disabled user is out at once. Pages do the same with their cookie (``node.web.session.reader``).
+``unguarded`` finds routes of either kind that forgot their action.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, FastAPI, Request
@@ -29,10 +32,22 @@ from node.db import Database
 from node.i18n import N_, Language, translate
 from node.problems import Member, Problem
 
-API_PREFIX = "/api/v1/"
-
-PUBLIC_ROUTES = frozenset({"POST /api/v1/login"})
-"""API routes that need no token: the one that gives it."""
+PUBLIC_ROUTES: Mapping[str, str] = MappingProxyType(
+    {
+        "POST /api/v1/login": "gives the token",
+        "GET /login": "the form that asks for the password",
+        "POST /login": "gives the session",
+        "POST /logout": "ends a session, if there is one; a person whose session has ended may still say so",
+        "GET /language/{language}": "is chosen before anybody signs in",
+        "GET /healthz": "for supervisors: says that the process answers",
+        "GET /readyz": "for supervisors: says whether the database answers, and nothing of what is in it",
+        "GET /metrics": "for Prometheus: counters without names; the proxy keeps it inside (docs/operations.md)",
+        "GET /openapi.json": "describes the API, the same for every center",
+        "HEAD /openapi.json": "describes the API, the same for every center",
+        "ANY /static/{path}": "style, scripts and pictures, the same for every center",
+    }
+)
+"""Routes that anyone may call, each with the reason."""
 
 _BEARER = HTTPBearer(scheme_name="token", description="The token that `POST /api/v1/login` gave.", auto_error=False)
 
@@ -82,10 +97,22 @@ class Forbidden(Problem):
         return {**super().document(language), "detail": translate(language, self.detail, roles=names)}
 
 
-class Require:
+class Guard:
+    """What stands at a route, and which actions it asks for: all of the route's only act, or of each ``{act}``."""
+
+    def __init__(self, actions: Mapping[str, frozenset[Action]]) -> None:
+        self.actions = actions
+
+
+ONLY = ""
+"""The one act of a route that has no ``{act}`` in its path."""
+
+
+class Require(Guard):
     """A dependency that lets in whoever may do ``action``. Make it with ``require``."""
 
     def __init__(self, action: Action) -> None:
+        super().__init__({ONLY: frozenset({action})})
         self.action = action
 
     def __call__(self, request: Request, credentials: Credentials) -> Caller:
@@ -136,18 +163,39 @@ def center_of(request: Request) -> AccountsCenter:
 # ---------------------------------------------------------------- the route table
 
 
-def guarded_routes(app: FastAPI) -> Iterator[tuple[str, frozenset[Action]]]:
-    """Every API route as ``METHOD /path`` with the actions it asks for (none: it isn't guarded)."""
+@dataclass(frozen=True)
+class GuardedRoute:
+    """One route, and what it asks for.
+
+    Attributes:
+        method: HTTP method; ``ANY`` for what is mounted.
+        path: with names in braces.
+        actions: what a person's roles must allow; empty where nobody asks.
+    """
+
+    method: str
+    path: str
+    actions: frozenset[Action]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def guarded_routes(app: FastAPI) -> Iterator[GuardedRoute]:
+    """Every route of the application; one whose guard knows several acts comes once for each."""
     for route in iter_route_contexts(app.routes):
         path = route.path_format or route.path or ""
-        if path.startswith(API_PREFIX):
-            for method in sorted(route.methods or {"ANY"}):
-                yield f"{method} {path}", frozenset(_actions(_dependant(route)))
+        guards = list(_guards(_dependant(route)))
+        for method in sorted(route.methods or {"ANY"}):
+            acts = sorted({act for guard in guards for act in guard.actions}) or [ONLY]
+            for act in acts:
+                actions = frozenset[Action]().union(*(guard.actions.get(act, frozenset()) for guard in guards))
+                yield GuardedRoute(method, path.replace("{act}", act) if act else path, actions)
 
 
 def unguarded(app: FastAPI) -> list[str]:
-    """API routes that anyone could call; a test asserts that there are none."""
-    return [route for route, actions in guarded_routes(app) if not actions and route not in PUBLIC_ROUTES]
+    """Routes that anyone could call though nobody said so; a test asserts that there are none."""
+    return [str(route) for route in guarded_routes(app) if not route.actions and str(route) not in PUBLIC_ROUTES]
 
 
 def _dependant(route: RouteContext) -> Dependant | None:
@@ -155,10 +203,11 @@ def _dependant(route: RouteContext) -> Dependant | None:
     return found if isinstance(found, Dependant) else None
 
 
-def _actions(dependant: Dependant | None) -> Iterator[Action]:
+def _guards(dependant: Dependant | None) -> Iterator[Guard]:
     if dependant is None:
         return
-    if isinstance(dependant.call, Require):
-        yield dependant.call.action
+    called: object = dependant.call
+    if isinstance(called, Guard):
+        yield called
     for inner in dependant.dependencies:
-        yield from _actions(inner)
+        yield from _guards(inner)

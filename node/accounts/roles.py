@@ -1,10 +1,19 @@
-"""Which role may do what: the one table of this center.
+"""Who may do what: the one table of this project, ``TABLE``.
 
-A role answers "may this person ever do this here?". Whether it can be done to a certain case (who holds it,
-which status it has, who may see it) is decided elsewhere: ``node.access`` and ``protocol.rules``.
+A row says of one action which roles may ever do it, and, where it is about one case, which relations to the case let
+a center do it or ask the holder for it. It is asked at three places:
+
+- at the door (``node.accounts.authorise``): may one of this person's roles ever do this? Otherwise 403.
+- before an act (``node.cases.acts``): who stands to the case in none of the relations of ``does`` only asks (202), or
+  is refused where nobody may ask (409 ``not-holder``).
+- at the holder (``node.cases.granting``): a request is granted only to who stands in one of the relations of ``asks``.
+
+What a center sees of a case at all is decided by ``node.access``; in which status something may be done, by
+``protocol.rules``. ``docs/access.md`` shows the table; ``python -m node.accounts`` writes it there.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -43,6 +52,9 @@ class Action(StrEnum):
     # Cases, in the order in which a case lives
     register = "register"
     read_cases = "read_cases"
+    read_whole = "read_whole"
+    show_field = "show_field"
+    study = "study"
     accept = "accept"
     grade = "grade"
     correct = "correct"
@@ -56,6 +68,8 @@ class Action(StrEnum):
     claim_subsidy = "claim_subsidy"
     judge_subsidy = "judge_subsidy"
     merge = "merge"
+    absorb = "absorb"
+    """Asked by the node of a case that was merged into this one."""
     reopen = "reopen"
     follow_up = "follow_up"
     fulfil = "fulfil"
@@ -109,98 +123,142 @@ class Action(StrEnum):
     sign_out = "sign_out"
 
 
-_EVERYONE = frozenset({Action.read_center, Action.sign_out})
+class Relation(StrEnum):
+    """How a center stands to a case. It may stand in several at once: a township above the village it assigned to."""
 
-_CENTER = frozenset(
+    holder = "holder"
+    full = "full"
+    """Held it once and follows it, or waits for it to be delivered."""
+    partner = "partner"
+    """Mediates jointly: an invitation that was accepted."""
+    invited = "invited"
+    """To mediate jointly, or to take it over, and has not answered."""
+    header = "header"
+    """Was told the header, and no more."""
+    ancestor = "ancestor"
+    """Stands above the holder."""
+    viewing = "viewing"
+    """Broke the glass, and the time is not over."""
+    stranger = "stranger"
+    """None of these; the case does not exist for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        roles: who may ever do this.
+        does: relations in which a center does it by itself; empty where it is not about one case.
+        asks: relations in which the holder grants it.
+    """
+
+    roles: frozenset[Role]
+    does: frozenset[Relation] = frozenset()
+    asks: frozenset[Relation] = frozenset()
+
+    @property
+    def about_a_case(self) -> bool:
+        """Whether relations matter."""
+        return bool(self.does or self.asks)
+
+
+_ALL = frozenset(Role)
+_COMMAND = frozenset({Role.director, Role.dispatcher})
+_SETTLE = _COMMAND | {Role.mediator}
+_DESK = _COMMAND | {Role.clerk}
+_HOUSE = _SETTLE | _DESK
+_CALLED = _HOUSE | {Role.department}
+
+_HOLDER = frozenset({Relation.holder})
+_READERS = _HOLDER | {Relation.full, Relation.partner, Relation.viewing}
+"""Who reads all of it."""
+_SEEING = frozenset(Relation) - {Relation.ancestor, Relation.stranger}
+"""Who sees something of it. Standing above shows nothing by itself: only some headers go up."""
+_FOLLOWERS = frozenset({Relation.full, Relation.partner})
+_INVITED = frozenset({Relation.invited})
+_PARTNER = frozenset({Relation.partner})
+_ABOVE = frozenset({Relation.ancestor})
+
+TABLE: Mapping[Action, Row] = MappingProxyType(
     {
-        Action.read_center,
-        Action.read_status,
-        Action.read_links,
-        Action.manage_links,
-        Action.manage_users,
-        Action.enrol,
-        Action.read_audit,
-        Action.read_backups,
-        Action.set_policy,
-        Action.export_full,
-        Action.sign_out,
+        # Cases
+        Action.register: Row(_DESK),
+        Action.read_cases: Row(_HOUSE, does=_SEEING),
+        Action.read_whole: Row(_HOUSE, does=_READERS),
+        Action.show_field: Row(_HOUSE, does=_READERS),
+        Action.study: Row(_HOUSE, does=_HOLDER),
+        Action.accept: Row(_HOUSE, does=_HOLDER),
+        Action.grade: Row(_COMMAND, does=_HOLDER),
+        Action.correct: Row(_COMMAND, does=_HOLDER),
+        Action.note: Row(_HOUSE, does=_HOLDER, asks=_FOLLOWERS | _ABOVE),
+        Action.mediate: Row(_SETTLE, does=_HOLDER),
+        Action.agree: Row(_SETTLE, does=_HOLDER),
+        Action.fail: Row(_SETTLE, does=_HOLDER),
+        Action.withdraw: Row(_COMMAND, does=_HOLDER),
+        Action.refer: Row(_COMMAND, does=_HOLDER),
+        Action.close: Row(_DESK, does=_HOLDER),
+        Action.claim_subsidy: Row(_DESK, does=_HOLDER),
+        Action.judge_subsidy: Row(_COMMAND, asks=_ABOVE),
+        Action.merge: Row(_COMMAND, does=_HOLDER),
+        Action.absorb: Row(_COMMAND, asks=_FOLLOWERS | _ABOVE),
+        Action.reopen: Row(_COMMAND, does=_HOLDER, asks=_FOLLOWERS | _ABOVE),
+        Action.follow_up: Row(_HOUSE, does=_HOLDER, asks=_FOLLOWERS),
+        Action.fulfil: Row(_HOUSE, does=_HOLDER),
+        Action.inquire: Row(_HOUSE, does=_HOLDER),
+        Action.file: Row(_HOUSE, does=_HOLDER),
+        Action.archive: Row(_HOUSE, does=_HOLDER),
+        Action.make_papers: Row(_HOUSE, does=_READERS),
+        Action.export_ledger: Row(_DESK),
+        Action.export_full: Row(frozenset({Role.director})),
+        Action.import_ledger: Row(_DESK),
+        # Custody
+        Action.escalate: Row(_DESK, does=_HOLDER),
+        Action.return_: Row(_COMMAND, does=_HOLDER),
+        Action.recall: Row(_DESK, does=frozenset({Relation.full}), asks=frozenset({Relation.full})),
+        Action.assign: Row(_COMMAND, does=_HOLDER),
+        Action.handoff: Row(_COMMAND, does=_HOLDER),
+        Action.handoff_accept: Row(_COMMAND, asks=_INVITED),
+        Action.handoff_decline: Row(_COMMAND, asks=_INVITED),
+        # Supervision
+        Action.extend: Row(_COMMAND, does=_HOLDER),
+        Action.rule: Row(_COMMAND, asks=_ABOVE),
+        Action.set_route: Row(_COMMAND),
+        Action.call: Row(_DESK, does=_HOLDER),
+        Action.report: Row(_CALLED, does=_HOLDER),
+        Action.read_calls: Row(_CALLED),
+        Action.manage_stations: Row(_COMMAND),
+        Action.urge: Row(_COMMAND, asks=_ABOVE),
+        Action.answer: Row(_HOUSE, does=_HOLDER, asks=_FOLLOWERS),
+        Action.view: Row(_COMMAND, asks=_ABOVE),
+        # Joint mediation
+        Action.joint_invite: Row(_COMMAND, does=_HOLDER),
+        Action.joint_accept: Row(_COMMAND, asks=_INVITED),
+        Action.joint_decline: Row(_COMMAND, asks=_INVITED),
+        Action.joint_entry: Row(_SETTLE, does=_HOLDER, asks=_PARTNER),
+        Action.countersign: Row(_COMMAND, asks=_PARTNER),
+        Action.lead_order: Row(_COMMAND, asks=_ABOVE),
+        # The center itself
+        Action.read_center: Row(_ALL),
+        Action.read_status: Row(_HOUSE | {Role.monitor}),
+        Action.read_links: Row(frozenset({Role.director, Role.admin})),
+        Action.manage_links: Row(frozenset({Role.director, Role.admin})),
+        Action.manage_users: Row(frozenset({Role.admin})),
+        Action.enrol: Row(frozenset({Role.admin})),
+        Action.read_audit: Row(frozenset({Role.admin})),
+        Action.read_backups: Row(frozenset({Role.admin})),
+        Action.set_policy: Row(frozenset({Role.director})),
+        Action.sign_out: Row(_ALL),
     }
 )
-
-CASE_ACTIONS: frozenset[Action] = frozenset(Action) - _CENTER
-"""Whatever touches a case, reading included."""
-
-MAY: Mapping[Role, frozenset[Action]] = MappingProxyType(
-    {
-        Role.director: _EVERYONE
-        | CASE_ACTIONS
-        | {Action.read_status, Action.read_links, Action.manage_links, Action.set_policy, Action.export_full},
-        Role.dispatcher: _EVERYONE | CASE_ACTIONS | {Action.read_status},
-        Role.mediator: _EVERYONE
-        | {
-            Action.read_status,
-            Action.read_cases,
-            Action.accept,
-            Action.mediate,
-            Action.agree,
-            Action.fail,
-            Action.follow_up,
-            Action.fulfil,
-            Action.inquire,
-            Action.file,
-            Action.archive,
-            Action.make_papers,
-            Action.note,
-            Action.answer,
-            Action.joint_entry,
-            Action.report,
-            Action.read_calls,
-        },
-        Role.clerk: _EVERYONE
-        | {
-            Action.read_status,
-            Action.read_cases,
-            Action.register,
-            Action.accept,
-            Action.note,
-            Action.follow_up,
-            Action.fulfil,
-            Action.inquire,
-            Action.file,
-            Action.archive,
-            Action.make_papers,
-            Action.export_ledger,
-            Action.import_ledger,
-            Action.answer,
-            Action.escalate,
-            Action.recall,
-            Action.close,
-            Action.claim_subsidy,
-            Action.call,
-            Action.report,
-            Action.read_calls,
-        },
-        Role.monitor: _EVERYONE | {Action.read_status},
-        Role.department: _EVERYONE | {Action.read_calls, Action.report},
-        Role.admin: _EVERYONE
-        | {
-            Action.read_links,
-            Action.manage_links,
-            Action.manage_users,
-            Action.enrol,
-            Action.read_audit,
-            Action.read_backups,
-        },
-    }
-)
-"""The table. What isn't here, nobody of that role may ever do."""
+"""The table. What isn't here, nobody may ever do."""
 
 
 def allowed(roles: Iterable[Role], action: Action) -> bool:
     """Whether one of these roles may do this."""
-    return any(action in MAY[role] for role in roles)
+    return not TABLE[action].roles.isdisjoint(roles)
 
 
 def roles_for(action: Action) -> tuple[Role, ...]:
     """The roles that may do this, in the order of ``Role``."""
-    return tuple(role for role in Role if action in MAY[role])
+    return tuple(role for role in Role if role in TABLE[action].roles)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 
 from node.cases import log, successors, transfers, visiting
+from node.cases.entitled import check_entitled
 from node.cases.sheet import Sheet, newest_header
 from node.cases.tables import RequestRow
 from node.unit import Unit
@@ -131,7 +132,9 @@ def _read(unit: Unit, row: RequestRow) -> CaseRequest:
 def _judge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     try:
         with unit.attempt():
-            _GRANTS[request.kind](unit, successors.catch_up(unit, state), request)
+            state = successors.catch_up(unit, state)
+            check_entitled(request.kind, state, request.head.center, unit.tree)
+            _GRANTS[request.kind](unit, state, request)
     except Refused as refused:
         _settle(unit, request, RequestState.REFUSED, refused.reason)
     except BodyTooLarge:
@@ -181,28 +184,12 @@ def _answer(unit: Unit, request: CaseRequest, judged: RequestState, reason: str 
     unit.outbox.send(Type.ANSWER, answer, request.head.center, case_id=request.head.case_id)
 
 
-# --- who may ask, and what granting means ----------------------------------------------------------
-
-
-def _above(unit: Unit, asker: str) -> bool:
-    return unit.tree.is_ancestor(asker, unit.me)
-
-
-def _must_be_above(unit: Unit, asker: str) -> None:
-    if not _above(unit, asker):
-        raise Refused("not-an-ancestor")
-
-
-def _must_follow(state: CaseState, asker: str) -> None:
-    if asker not in state.followers:
-        raise Refused("not-a-follower")
+# --- what granting means ----------------------------------------------------------------------------
 
 
 def _note(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskNote)
-    if not _above(unit, asker):
-        _must_follow(state, asker)
     note = e.Noted(text=body.text, by=asker, request=request.record)
     log.write(unit, state.id, Kind.NOTED, note, request.head.actor)
 
@@ -210,7 +197,6 @@ def _note(unit: Unit, state: CaseState, request: CaseRequest) -> None:
 def _urge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskUrge)
-    _must_be_above(unit, asker)
     urge = e.Urged(text=body.text, reply_by=body.reply_by, by=asker, number=body.number, request=request.record)
     log.write(unit, state.id, Kind.URGED, urge, request.head.actor)
 
@@ -218,7 +204,6 @@ def _urge(unit: Unit, state: CaseState, request: CaseRequest) -> None:
 def _answered(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskAnswer)
-    _must_follow(state, asker)
     answer = e.Answered(urge_seq=body.urge_seq, text=body.text, by=asker, request=request.record)
     log.write(unit, state.id, Kind.ANSWERED, answer, request.head.actor)
 
@@ -284,7 +269,6 @@ def _recall(unit: Unit, state: CaseState, request: CaseRequest) -> None:
 def _visit(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskVisit)
-    _must_follow(state, asker)
     visited = e.Visited(
         held_at=body.held_at,
         method=body.method,
@@ -302,8 +286,6 @@ def _visit(unit: Unit, state: CaseState, request: CaseRequest) -> None:
 def _reopen(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskReason)
-    if not _above(unit, asker):
-        _must_follow(state, asker)
     reopened = e.Reopened(reason=body.reason, by=asker, request=request.record)
     log.write(unit, state.id, Kind.REOPENED, reopened, request.head.actor)
 
@@ -312,7 +294,6 @@ def _lead_order(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """The common ancestor decides who leads; custody and the lead follow at once."""
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskLead)
-    _must_be_above(unit, asker)
     if not unit.tree.is_ancestor(asker, body.to):
         raise Refused("not-an-ancestor")
     if body.to != unit.me and body.to not in state.accepted_partners:
@@ -328,7 +309,6 @@ def _rule(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """A superior rules who deals with a disputed case; custody follows at once."""
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskRule)
-    _must_be_above(unit, asker)
     if state.returns < unit.center.policy.returns_before_ruling:
         raise Refused("not-disputed", returns=state.returns)
     if body.to != asker and not unit.tree.is_ancestor(asker, body.to):
@@ -344,8 +324,6 @@ def _absorb(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """A case of the asker was the same matter as this one."""
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskAbsorb)
-    if not _above(unit, asker):
-        _must_follow(state, asker)
     absorbed = e.Absorbed(case_id=body.case_id, number=body.number, by=asker, request=request.record)
     log.write(unit, state.id, Kind.ABSORBED, absorbed, request.head.actor)
 
@@ -354,7 +332,6 @@ def _judge_subsidy(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """A center above approves the claim, or turns it down."""
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskJudgeSubsidy)
-    _must_be_above(unit, asker)
     judged = e.SubsidyJudged(
         claim_seq=body.claim_seq, approved=body.approved, reason=body.reason, by=asker, request=request.record
     )
@@ -365,7 +342,6 @@ def _view(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     """Break the glass: the view is logged on the case, the asker may read until its time is over."""
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskReason)
-    _must_be_above(unit, asker)
     until = unit.now + timedelta(hours=unit.center.policy.view_hours)
     viewed = e.Viewed(by=asker, reason=body.reason, until=until, request=request.record)
     after = log.write(unit, state.id, Kind.VIEWED, viewed, request.head.actor)

@@ -80,7 +80,7 @@ class SimilarOut(BaseModel):
 
 
 @router.get("/cases/{case_id}/advice")
-def advice(case_id: CaseId, here: Here, _caller: Reading) -> AdviceOut:
+def advice(case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.study))]) -> AdviceOut:
     """What the policy makes of a case that this center holds, and where such matters belong."""
     now = here.clock.now()
     with here.database.read() as session:

@@ -58,7 +58,7 @@ class FormsOut(BaseModel):
 
 
 @router.get("/cases/{case_id}/dossier")
-def dossier(case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.read_cases))]) -> DossierOut:
+def dossier(case_id: CaseId, here: Here, _caller: Annotated[Caller, Depends(require(Action.read_whole))]) -> DossierOut:
     """Where the thirteen parts of the dossier stand (卷宗)."""
     with here.database.read() as session:
         return dossier_out(read_dossier(session, here, case_id))

@@ -1,6 +1,8 @@
 """A person's own account: where they are signed in, their password; and what this software is."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from node.accounts import service
@@ -16,22 +18,20 @@ from node.web.center import center_of
 from node.web.forms import Sent
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
 
 @router.get("/account")
-def account(request: Request, done: str = "") -> Response:
+def account(request: Request, caller: Annotated[Caller, Depends(reader(Action.sign_out))], done: str = "") -> Response:
     """Sign-ins of this person, and a new password."""
-    caller = signed_in(request, Action.sign_out)
     return _page(request, caller, done=done == "ended")
 
 
 @router.post("/account/sessions/end")
-def end(request: Request, sent: Sent) -> Response:
+def end(request: Request, caller: Annotated[Caller, Depends(reader(Action.sign_out))], sent: Sent) -> Response:
     """End one of them."""
-    caller = signed_in(request, Action.sign_out)
     center = center_of(request)
     with center.database.write() as session:
         service.end_session(session, caller.user_id, sent.one("key"))
@@ -40,9 +40,8 @@ def end(request: Request, sent: Sent) -> Response:
 
 
 @router.post("/account/password")
-def password(request: Request, sent: Sent) -> Response:
+def password(request: Request, caller: Annotated[Caller, Depends(reader(Action.sign_out))], sent: Sent) -> Response:
     """A new password, for whoever knows the present one; all sign-ins end, this one too."""
-    caller = signed_in(request, Action.sign_out)
     center, language = center_of(request), language_of(request)
     errors: dict[str, str] = {}
     if sent.one("new") != sent.one("repeated"):
@@ -68,9 +67,8 @@ def password(request: Request, sent: Sent) -> Response:
 
 
 @router.get("/about")
-def about(request: Request) -> Response:
+def about(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_center))]) -> Response:
     """Version, center, where help is."""
-    caller = signed_in(request, Action.read_center)
     center = center_of(request)
     tree = center.directory.tree
     return render(

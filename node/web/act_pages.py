@@ -6,16 +6,18 @@ was refused shows the form again with everything typed and the reason, and the c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from node.accounts.roles import Action
+from node.accounts.authorise import Guard
+from node.accounts.roles import TABLE, Action, Relation
 from node.accounts.service import Caller
 from node.cases import inputs, routes
 from node.cases.acts import FieldError, perform
+from node.cases.refusals import problem_of
 from node.center import Center
 from node.clock import LOCAL_ZONE
 from node.errors_http import language_of
@@ -30,7 +32,7 @@ from node.web.case_action import CaseAction
 from node.web.case_actions import BY_ACT
 from node.web.case_choices import choices_of, first_values, limits_of
 from node.web.case_log import log_lines
-from node.web.case_view import CaseView, read_case
+from node.web.case_view import CaseView, read_case, relations_of
 from node.web.center import center_of
 from node.web.forms import Document, Finder, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.gate import gate_view
@@ -40,6 +42,7 @@ from node.web.rendering import render, see_other
 from node.web.session import signed_in
 from node.words import place_name, words
 from protocol.advice import advise
+from protocol.errors import Refused
 from protocol.link import State
 
 router = APIRouter()
@@ -75,24 +78,49 @@ class Missing(Exception):
         self.errors = errors
 
 
+class ActReader(Guard):
+    """Lets in whoever reads cases and may do the act that the path names.
+
+    A department on call may report, too, but on its own calls only and without seeing the case; it has a page of its
+    own for that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({act: frozenset({Action.read_cases, action.action}) for act, action in BY_ACT.items()})
+
+    def __call__(self, request: Request, act: str) -> Caller:
+        """Who wants to do it.
+
+        Raises:
+            Problem: 404 for an act that isn't there; 401 and 403 as everywhere.
+        """
+        action = _action(act).action
+        signed_in(request, Action.read_cases)
+        return signed_in(request, action)
+
+
+Doing = Annotated[Caller, Depends(ActReader())]
+
+
 @router.get("/cases/{case_id}/{act:path}")
-def act_page(request: Request, case_id: str, act: str) -> Response:
+def act_page(request: Request, caller: Doing, case_id: str, act: str) -> Response:
     """The form of an act."""
     action = _action(act)
-    caller = signed_in(request, action.action)
     center = center_of(request)
     case = _read(center, case_id)
+    _check_entitled(center, case, action)
     values = {**first_values(action, case, center.clock.now().astimezone(LOCAL_ZONE)), "form": form_key()}
     return _form(request, caller, action, case, Filled(values))
 
 
 @router.post("/cases/{case_id}/{act:path}")
-def act_sent(request: Request, case_id: str, act: str, sent: Sent) -> Response:
+def act_sent(request: Request, caller: Doing, case_id: str, act: str, sent: Sent) -> Response:
     """Do the act and go back to the case, or show the form again with the reason."""
     action = _action(act)
-    caller = signed_in(request, action.action)
     center, language = center_of(request), language_of(request)
     case = _read(center, case_id)
+    if case.state is None:  # else the form comes back with what was typed, and the reason
+        _check_entitled(center, case, action)
     errors, status = {}, 422
     try:
         given = _given(action, case, sent, language)
@@ -113,6 +141,19 @@ def act_sent(request: Request, case_id: str, act: str, sent: Sent) -> Response:
     now = _read(center, case_id)
     changed = _last_entry(center, now, language) if sent.one("epoch") not in ("", str(now.document.epoch)) else ""
     return _form(request, caller, action, now, Filled(values, errors, status, changed))
+
+
+def _check_entitled(center: Center, case: CaseView, action: CaseAction) -> None:
+    """No form for what this center may neither do nor ask for.
+
+    Raises:
+        Problem: 409 ``not-holder``, ``holder-cannot-ask``.
+    """
+    row, relations = TABLE[action.action], relations_of(center, case)
+    if relations.isdisjoint(row.does | row.asks):
+        document = case.document
+        reason = "holder-cannot-ask" if Relation.holder in relations else "not-holder"
+        raise problem_of(Refused(reason, holder=document.holder, in_transit_to=document.in_transit_to))
 
 
 def _last_entry(center: Center, case: CaseView, language: Language) -> str:

@@ -7,12 +7,13 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.audit import heads, trail
 from node.audit.tables import AuditRow
 from node.audit.trail import Event
@@ -23,11 +24,13 @@ from node.errors_http import language_of
 from node.i18n import N_, Language, joined, translate, translate_plural
 from node.web.center import center_of
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import place_name, word, words
 from protocol.codes import CODE_PATTERN
 
 router = APIRouter()
+
+Reading = Annotated[Caller, Depends(reader(Action.read_audit))]
 
 PAGE: Final = 100
 """Rows of one page."""
@@ -52,28 +55,35 @@ class Line:
 
 @router.get("/audit")
 def audit(
-    request: Request, *, event: Text = "", actor: Text = "", first: Text = "", last: Text = "", before: int = 0
+    request: Request,
+    caller: Reading,
+    *,
+    event: Text = "",
+    actor: Text = "",
+    first: Text = "",
+    last: Text = "",
+    before: int = 0,
 ) -> Response:
     """Rows of the log, the newest first."""
-    return _page(request, event=event, actor=actor, first=first, last=last, before=before)
+    return _page(request, caller, event=event, actor=actor, first=first, last=last, before=before)
 
 
 @router.post("/audit/check")
-def check(request: Request) -> Response:
+def check(request: Request, caller: Reading) -> Response:
     """Check the whole chain now."""
-    signed_in(request, Action.read_audit)
     language = language_of(request)
     with center_of(request).database.read() as session:
         found = trail.verify(session)
     if found.bad is None:
         words_ = translate_plural(language, "{n} row fits.", "{n} rows fit.", found.rows)
-        return _page(request, checked=words_, fits=True)
+        return _page(request, caller, checked=words_, fits=True)
     text = N_("Row {number} does not fit: it, or one before it, was changed, taken out or added.")
-    return _page(request, checked=translate(language, text, number=found.bad), fits=False)
+    return _page(request, caller, checked=translate(language, text, number=found.bad), fits=False)
 
 
 def _page(
     request: Request,
+    caller: Caller,
     *,
     event: str = "",
     actor: str = "",
@@ -83,7 +93,6 @@ def _page(
     checked: str = "",
     fits: bool = True,
 ) -> Response:
-    caller = signed_in(request, Action.read_audit)
     center = center_of(request)
     wanted = [*_conditions(event, actor.strip(), _day(first), _day(last))]
     if before > 0:

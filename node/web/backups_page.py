@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import select
 from starlette.responses import Response
 
@@ -23,7 +24,7 @@ from node.trouble import Trouble
 from node.web.center import center_of
 from node.web.forms import Sent
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
@@ -41,15 +42,15 @@ class Night:
 
 
 @router.get("/backups")
-def backups(request: Request) -> Response:
+def backups(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_backups))]) -> Response:
     """What is saved where."""
-    return _page(request, signed_in(request, Action.read_backups))
+    return _page(request, caller)
 
 
 @router.post("/backups")
-def make(request: Request) -> Response:
+def make(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_backups))]) -> Response:
     """Make a backup now. It takes as long as the database is large; the page says so."""
-    caller, center, language = signed_in(request, Action.read_backups), center_of(request), language_of(request)
+    center, language = center_of(request), language_of(request)
     assert center.data_dir is not None
     try:
         name = saved_backups.make(center, load_settings(center.data_dir), actor_of(request, caller))
@@ -59,9 +60,9 @@ def make(request: Request) -> Response:
 
 
 @router.post("/backups/check")
-def check(request: Request, sent: Sent) -> Response:
+def check(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_backups))], sent: Sent) -> Response:
     """Read one again from end to end."""
-    caller, center, language = signed_in(request, Action.read_backups), center_of(request), language_of(request)
+    center, language = center_of(request), language_of(request)
     assert center.data_dir is not None
     try:
         rows = saved_backups.check(center, center.data_dir, sent.one("name"), actor_of(request, caller))

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.errors_http import language_of
 from node.status.api import below
 from node.status.board import read_board
@@ -13,7 +14,7 @@ from node.web.board_view import PERIODS, RATES, board_view
 from node.web.center import center_of
 from node.web.links import link_rows
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from protocol.status import DEFINITION
 
 router = APIRouter()
@@ -25,11 +26,11 @@ HIGH_SHOWN: Final = 6
 @router.get("/board")
 def board(
     request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.read_status))],
     center: Annotated[str, Query(max_length=12)] = "",
     period: Annotated[str, Query(max_length=10)] = "year",
 ) -> Response:
     """The board of this center or one below it."""
-    caller = signed_in(request, Action.read_status)
     here, language = center_of(request), language_of(request)
     chosen = period if period in PERIODS else "year"
     with here.database.read() as session:

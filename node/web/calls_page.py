@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -22,7 +22,7 @@ from node.web.center import center_of
 from node.web.forms import Document, Sent, errors_of, form_key, missing, read
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 from protocol.records import NUMBER_MAX
 
 router = APIRouter()
@@ -40,16 +40,22 @@ class Typed:
 
 
 @router.get("/calls")
-def calls(request: Request, done: bool = False) -> Response:  # noqa: FBT001, FBT002 - a mark in the address
+def calls(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_calls))], *, done: bool = False
+) -> Response:
     """The calls, those that wait first."""
-    caller = signed_in(request, Action.read_calls)
     return _page(request, caller, done=done)
 
 
 @router.post("/calls/{case_id}/{seq}")
-def report_sent(request: Request, case_id: str, seq: Annotated[int, Path(ge=1, le=NUMBER_MAX)], sent: Sent) -> Response:
+def report_sent(
+    request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.report))],
+    case_id: str,
+    seq: Annotated[int, Path(ge=1, le=NUMBER_MAX)],
+    sent: Sent,
+) -> Response:
     """Report on one call, once for one form."""
-    caller = signed_in(request, Action.report)
     center, language = center_of(request), language_of(request)
     document = read((TEXT,), sent)
     errors, status = missing((TEXT,), document, language), 422

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.cases.queues import Queue
 from node.errors_http import language_of
 from node.ledgers.export import ledger_answer
@@ -16,7 +17,7 @@ from node.web.case_lines import PAGE, Wanted, conditions_of, read_page, similar
 from node.web.center import center_of
 from node.web.queue_words import QUEUE_WORDS
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import words
 from protocol.entries import PLACE_MAX, TITLE_MAX
 
@@ -32,9 +33,10 @@ def _in_list(asked: Wanted) -> Wanted:
 
 
 @router.get("/cases")
-def case_list(request: Request, asked: Asked) -> Response:
+def case_list(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))], asked: Asked
+) -> Response:
     """Cases, by queue and filters; a search without a queue looks at ended ones too."""
-    caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
     wanted = _in_list(asked)
     with center.database.read() as session:
@@ -57,9 +59,14 @@ def case_list(request: Request, asked: Asked) -> Response:
 
 
 @router.get("/cases/ledger.xlsx")
-def ledger(request: Request, asked: Asked, full: bool = False) -> Response:  # noqa: FBT001, FBT002 - in the address
+def ledger(
+    request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.export_ledger))],
+    asked: Asked,
+    *,
+    full: bool = False,
+) -> Response:
     """The ledger of what the list shows, as Excel."""
-    caller = signed_in(request, Action.export_ledger)
     center = center_of(request)
     conditions = conditions_of(here_of(center), _in_list(asked), is_sqlite=center.database.is_sqlite)
     return ledger_answer(center, request, caller, conditions, full=full)
@@ -68,13 +75,13 @@ def ledger(request: Request, asked: Asked, full: bool = False) -> Response:  # n
 @router.get("/cases/similar")
 def similar_cases(
     request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.register))],
     *,
     category: Text = "",
     place: Annotated[str, Query(max_length=PLACE_MAX)] = "",
     title: Annotated[str, Query(max_length=TITLE_MAX)] = "",
 ) -> Response:
     """The warning that this may be registered already: a part of the form."""
-    caller = signed_in(request, Action.register)
     center = center_of(request)
     with center.database.read() as session:
         found = similar(session, here_of(center), category=category, place=place, title=title)

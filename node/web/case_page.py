@@ -4,9 +4,9 @@ Telephone and identity numbers are masked. One of them is shown by a request of 
 that is fetched after that masks it again.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
@@ -25,7 +25,7 @@ from node.web.case_view import CaseView, agreement_of, planned_visits, read_case
 from node.web.center import center_of
 from node.web.joint_view import joint_view
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from protocol import dossier
 
 router = APIRouter()
@@ -40,16 +40,22 @@ SENSITIVE: Final = ("phone", "id_number")
 
 
 @router.get("/cases/{case_id}")
-def case_page(request: Request, case_id: str, done: str = "") -> Response:
+def case_page(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))], case_id: str, done: str = ""
+) -> Response:
     """The case, as far as this center may see it."""
-    caller = signed_in(request, Action.read_cases)
     return _page(request, caller, case_id, done=done)
 
 
 @router.post("/cases/{case_id}/parties/{number}/{name}")
-def show_field(request: Request, case_id: str, number: int, name: str) -> Response:
+def show_field(
+    request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.show_field))],
+    case_id: str,
+    number: int,
+    name: str,
+) -> Response:
     """The case with one masked field of one party in clear; who asked for it is logged."""
-    caller = signed_in(request, Action.read_cases)
     return _page(request, caller, case_id, shown=(number, name))
 
 

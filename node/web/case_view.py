@@ -5,7 +5,8 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
-from node.access import Access, visible_row
+from node.access import Access, relations_in, visible_row
+from node.accounts.roles import TABLE, Action, Relation
 from node.cases.documents import CaseDocument, case_document
 from node.cases.stations import callable_stations
 from node.center import Center
@@ -35,6 +36,18 @@ def read_case(session: Session, case_id: str, now: datetime) -> CaseView:
     if access is Access.FULL and row.state is not None:
         state = CaseState.model_validate_json(row.state)
     return CaseView(case_document(session, row, now), state, bool(callable_stations(session)))
+
+
+def relations_of(center: Center, case: CaseView) -> frozenset[Relation]:
+    """How this center stands to the case, by what it may see of it."""
+    tree, document = center.directory.tree, case.document
+    if case.state is not None:
+        found = relations_in(case.state, center.code, tree)
+        return found if found & TABLE[Action.read_whole].does else found | {Relation.viewing}
+    holder = document.holder or document.in_transit_to
+    above = holder is not None and tree.is_ancestor(center.code, holder)
+    told = Relation.invited if document.access == Access.INVITED else Relation.header
+    return frozenset({told, Relation.ancestor}) if above else frozenset({told})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """The dossier of a case as a page: what is there, what is missing, each paper to print; and the blank forms."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.papers import answers
 from node.papers.api import dossier_out
 from node.papers.dossier import read_dossier
@@ -13,7 +16,7 @@ from node.web.case_offers import offered
 from node.web.case_view import read_case, situation_of
 from node.web.center import center_of
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
@@ -22,9 +25,8 @@ FILING = frozenset({Action.inquire, Action.file, Action.archive, Action.fulfil, 
 
 
 @router.get("/cases/{case_id}/dossier")
-def dossier(request: Request, case_id: str) -> Response:
+def dossier(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_whole))], case_id: str) -> Response:
     """Where the parts stand."""
-    caller = signed_in(request, Action.read_cases)
     center = center_of(request)
     with center.database.read() as session:
         found = read_dossier(session, center, case_id)
@@ -43,30 +45,28 @@ def dossier(request: Request, case_id: str) -> Response:
 
 
 @router.get("/cases/{case_id}/dossier.zip")
-def whole(request: Request, case_id: str) -> Response:
+def whole(request: Request, caller: Annotated[Caller, Depends(reader(Action.make_papers))], case_id: str) -> Response:
     """All papers in one file."""
-    caller = signed_in(request, Action.make_papers)
     return answers.whole(center_of(request), request, caller, case_id)
 
 
 @router.get("/cases/{case_id}/papers/{name}")
-def paper(request: Request, case_id: str, name: str) -> Response:
+def paper(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.make_papers))], case_id: str, name: str
+) -> Response:
     """One paper."""
-    caller = signed_in(request, Action.make_papers)
     return answers.paper(center_of(request), request, caller, case_id, name)
 
 
 @router.get("/papers")
-def papers(request: Request) -> Response:
+def papers(request: Request, caller: Annotated[Caller, Depends(reader(Action.make_papers))]) -> Response:
     """The blank forms."""
-    caller = signed_in(request, Action.make_papers)
     center = center_of(request)
     own = {name for name, form in BY_NAME.items() if own_template(center, form) is not None}
     return render(request, "papers.html", caller=caller, forms=FORMS, own=own)
 
 
 @router.get("/papers/{name}")
-def blank(request: Request, name: str) -> Response:
+def blank(request: Request, _caller: Annotated[Caller, Depends(reader(Action.make_papers))], name: str) -> Response:
     """A blank form."""
-    signed_in(request, Action.make_papers)
     return answers.blank(center_of(request), name)

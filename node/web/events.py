@@ -16,7 +16,7 @@ from node.accounts.roles import Action
 from node.accounts.service import Caller
 from node.pulse import Topic
 from node.web.center import center_of
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
@@ -29,14 +29,13 @@ ROUNDS: Final = 90
 RETRY_MS: Final = 2000
 
 
-def _reader(request: Request) -> Caller:
-    """Whoever is signed in. A dependency, so that the database is read in a thread, not on the event loop."""
-    return signed_in(request, Action.read_center)
+Reading = Annotated[Caller, Depends(reader(Action.read_center))]
+"""Whoever is signed in. A dependency, so that the database is read in a thread, not on the event loop."""
 
 
 @router.get("/events")
 async def events(
-    request: Request, _caller: Annotated[Caller, Depends(_reader)], topics: Annotated[str, Query(max_length=100)] = ""
+    request: Request, _caller: Reading, topics: Annotated[str, Query(max_length=100)] = ""
 ) -> StreamingResponse:
     """What changes from now on, of these topics (divided by spaces)."""
     wanted = _wanted(topics)
@@ -45,9 +44,8 @@ async def events(
 
 
 @router.get("/events/beat")
-def beat(request: Request, topics: Annotated[str, Query(max_length=100)] = "") -> PlainTextResponse:
+def beat(request: Request, _caller: Reading, topics: Annotated[str, Query(max_length=100)] = "") -> PlainTextResponse:
     """A number that is another one when something of these topics has changed: what a page without a stream asks."""
-    signed_in(request, Action.read_center)
     center = center_of(request)
     told = f"{center.identity.incarnation}-{center.pulse.beats(_wanted(topics))}"
     return PlainTextResponse(told, headers={"cache-control": "no-store"})

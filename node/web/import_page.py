@@ -2,10 +2,11 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, BackgroundTasks, Form, Request, UploadFile
+from fastapi import APIRouter, BackgroundTasks, Depends, Form, Request, UploadFile
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.audit.requests import actor_of
 from node.errors_http import language_of
 from node.i18n import translate
@@ -17,7 +18,7 @@ from node.problems import Problem
 from node.web.center import center_of
 from node.web.forms import Sent
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
@@ -26,24 +27,24 @@ SHOWN: Final = 200
 
 
 @router.get("/cases/import")
-def choose(request: Request) -> Response:
+def choose(request: Request, caller: Annotated[Caller, Depends(reader(Action.import_ledger))]) -> Response:
     """Choose a file."""
-    caller = signed_in(request, Action.import_ledger)
     return render(request, "import.html", caller=caller, error="")
 
 
 @router.get("/cases/import/template.xlsx")
-def empty(request: Request) -> Response:
+def empty(request: Request, _caller: Annotated[Caller, Depends(reader(Action.import_ledger))]) -> Response:
     """The template to fill."""
-    signed_in(request, Action.import_ledger)
     language = language_of(request)
     return workbook_answer(template(language), f"{translate(language, 'Ledger')}.xlsx")
 
 
 @router.post("/cases/import")
-def chosen(request: Request, file: UploadFile) -> Response:
+def chosen(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.import_ledger))], file: UploadFile
+) -> Response:
     """Keep the file and show what it holds."""
-    caller, center = signed_in(request, Action.import_ledger), center_of(request)
+    center = center_of(request)
     try:
         import_id = importing.stage(center, file.filename or "", file.file.read(), caller.display_name)
     except Problem as problem:
@@ -53,9 +54,11 @@ def chosen(request: Request, file: UploadFile) -> Response:
 
 
 @router.get("/cases/import/{import_id}")
-def checked(request: Request, import_id: str) -> Response:
+def checked(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.import_ledger))], import_id: str
+) -> Response:
     """What the file holds, or how far it is registered."""
-    caller, center, language = signed_in(request, Action.import_ledger), center_of(request), language_of(request)
+    center, language = center_of(request), language_of(request)
     with center.database.read() as session:
         staged = importing.staged(session, center, import_id, language)
         row = importing.found(session, import_id)
@@ -72,9 +75,10 @@ def checked(request: Request, import_id: str) -> Response:
 
 
 @router.post("/cases/import/{import_id}/columns")
-def mapped(request: Request, import_id: str, sent: Sent) -> Response:
+def mapped(
+    request: Request, _caller: Annotated[Caller, Depends(reader(Action.import_ledger))], import_id: str, sent: Sent
+) -> Response:
     """Say which field each column holds."""
-    signed_in(request, Action.import_ledger)
     places = range(len(IMPORTED) + 200)
     chosen_fields = {place: sent.one(f"column-{place}") for place in places if sent.has(f"column-{place}")}
     mapping = {place: name for place, name in chosen_fields.items() if name in IMPORTED}
@@ -85,13 +89,14 @@ def mapped(request: Request, import_id: str, sent: Sent) -> Response:
 @router.post("/cases/import/{import_id}/run")
 def run(
     request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.import_ledger))],
     import_id: str,
     work: BackgroundTasks,
     rows: Annotated[str, Form()] = "all",
     twins: Annotated[str, Form()] = "",
 ) -> Response:
     """Register the rows; the page tells how far it is."""
-    caller, center = signed_in(request, Action.import_ledger), center_of(request)
+    center = center_of(request)
     good_only = rows == "good"
     actor, language = actor_of(request, caller), language_of(request)
     matters = importing.begin(center, import_id, language, actor, good_only=good_only, twins=bool(twins))

@@ -1,10 +1,10 @@
 """The inbox of who dispatches (收件箱): queues, a list, and beside it the chosen case with what can be done now."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -29,7 +29,7 @@ from node.web.center import center_of
 from node.web.links import link_rows
 from node.web.queue_words import QUEUE_ICONS, QUEUE_WORDS
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import words
 
 router = APIRouter()
@@ -61,9 +61,10 @@ class Detail:
 
 
 @router.get("/inbox")
-def inbox(request: Request, asked: Asked, case: Text = "") -> Response:
+def inbox(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))], asked: Asked, case: Text = ""
+) -> Response:
     """A queue and one of its cases."""
-    caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
     here = here_of(center)
     chosen = asked.queue or (Queue.OPEN if asked.holder or asked.q else Queue.TO_ACCEPT)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import select
 from starlette.responses import Response
 
@@ -27,7 +27,7 @@ from node.trouble import Trouble
 from node.web.center import center_of
 from node.web.forms import Field, Sent, missing, read
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 
 router = APIRouter()
 
@@ -68,9 +68,10 @@ _WHY: Final = {
 
 
 @router.get("/links")
-def links(request: Request, done: str = "", n: int = 0) -> Response:
+def links(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_links))], done: str = "", n: int = 0
+) -> Response:
     """All links, parked messages, and the way to enrol a child."""
-    caller = signed_in(request, Action.read_links)
     return _page(request, caller, done=_done(request, done, n))
 
 
@@ -86,18 +87,17 @@ def _done(request: Request, done: str, n: int) -> str:
 
 
 @router.post("/links/retry")
-def retry(request: Request) -> Response:
+def retry(request: Request, caller: Annotated[Caller, Depends(reader(Action.manage_links))]) -> Response:
     """Try all parked messages again."""
-    caller, center = signed_in(request, Action.manage_links), center_of(request)
+    center = center_of(request)
     note_retry(center, request, caller)
     applied, _stay = inbox.retry_parked(center)
     return see_other(f"/links?done=retry&n={applied}")
 
 
 @router.post("/links/enrol")
-def enrol(request: Request, sent: Sent) -> Response:
+def enrol(request: Request, caller: Annotated[Caller, Depends(reader(Action.enrol))], sent: Sent) -> Response:
     """Enrol a child and hand out its join file, once; it is kept nowhere."""
-    caller = signed_in(request, Action.enrol)
     center, language = center_of(request), language_of(request)
     document = read(_ENROL, sent)
     errors = missing(_ENROL, document, language)
@@ -118,9 +118,10 @@ def enrol(request: Request, sent: Sent) -> Response:
 
 
 @router.post("/links/{code}/revoke")
-def revoke(request: Request, code: str, sent: Sent) -> Response:
+def revoke(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.enrol))], code: str, sent: Sent
+) -> Response:
     """Cut a child off. What waited for it comes back."""
-    caller = signed_in(request, Action.enrol)
     center = center_of(request)
     if sent.one("sure") != code:
         raise Problem(422, N_("invalid"), N_("Type the center's code to confirm."))

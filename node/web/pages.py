@@ -42,7 +42,7 @@ from node.web.center import center_of
 from node.web.refusals import refusal_text
 from node.web.rendering import first_page, here, local_path, render, see_other, to_login
 from node.web.security import refuse_cross_site
-from node.web.session import signed_in
+from node.web.session import reader
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
 
@@ -87,9 +87,8 @@ def pages_router() -> APIRouter:
 
 
 @_router.get("/")
-def home(request: Request) -> Response:
+def home(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_center))]) -> Response:
     """Where this person's work begins."""
-    caller = signed_in(request, Action.read_center)
     return see_other(first_page(center_of(request), caller))
 
 

@@ -1,9 +1,9 @@
 """The rules in force here (规则), who set them, and the form to set stricter ones for this center and all below it."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ from node.unit import unit_of
 from node.web.center import center_of
 from node.web.forms import Document, Field, FormData, Sent, Values, errors_of, missing, read
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import words
 from protocol.policy import Policy
 
@@ -83,16 +83,18 @@ FIELDS: Final = (
 
 
 @router.get("/policy")
-def policy(request: Request, done: bool = False) -> Response:  # noqa: FBT001, FBT002 - a mark in the address
+def policy(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.set_policy))], *, done: bool = False
+) -> Response:
     """The rules as they are."""
-    caller = signed_in(request, Action.set_policy)
     return _page(request, caller, values_of(center_of(request).policy), done=done)
 
 
 @router.post("/policy")
-def policy_sent(request: Request, sent: Sent) -> Response:
+def policy_sent(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.set_policy))], sent: Sent
+) -> Response:
     """Set the rules of this center and all below it."""
-    caller = signed_in(request, Action.set_policy)
     center, language = center_of(request), language_of(request)
     document = read(FIELDS, sent)
     errors = missing(FIELDS, document, language)

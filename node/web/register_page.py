@@ -1,9 +1,9 @@
 """Registering a matter (登记): the short form, and back to it with everything kept when something is wrong."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -23,7 +23,7 @@ from node.web.case_lines import CaseLine, similar
 from node.web.center import center_of
 from node.web.forms import Field, FormData, Sent, Values, errors_of, form_key, missing, read
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import words
 from protocol import entries as e
 from protocol.codes import Grade, Source
@@ -54,17 +54,17 @@ LIMITS: Final = {
 
 
 @router.get("/cases/new")
-def register_form(request: Request) -> Response:
+def register_form(request: Request, caller: Annotated[Caller, Depends(reader(Action.register))]) -> Response:
     """The empty form."""
-    caller = signed_in(request, Action.register)
     values: Values = {"form": form_key(), "source": Source.VISIT.value, "grade": Grade.LOW.value}
     return _form(request, caller, values, {})
 
 
 @router.post("/cases/new")
-def register_sent(request: Request, sent: Sent) -> Response:
+def register_sent(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.register))], sent: Sent
+) -> Response:
     """Register the matter and show it, or show the form again with what must be changed."""
-    caller = signed_in(request, Action.register)
     language = language_of(request)
     document = read(FIELDS, sent)
     parties = party_rows.read_rows(sent, PARTY_ROWS, party_rows.REGISTERED)

@@ -3,10 +3,12 @@
 The cookie is named after the center, since cookies know no ports and a demo runs seven centers on one host.
 """
 
+from functools import cache
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from node.accounts.authorise import authorised_here
+from node.accounts.authorise import ONLY, Guard, authorised_here
 from node.accounts.roles import Action
 from node.accounts.service import Caller, Issued, authenticate
 from node.accounts.tables import TokenKind
@@ -56,10 +58,32 @@ def caller_of(request: Request) -> Caller | None:
         return authenticate(session, center.clock, token, TokenKind.session)
 
 
+class Reader(Guard):
+    """A dependency that lets in whoever is signed in and may do an action. Make it with ``reader``."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__({ONLY: frozenset({action})})
+        self.action = action
+
+    def __call__(self, request: Request) -> Caller:
+        """Who reads.
+
+        Raises:
+            Problem: 401 ``unauthenticated``, which pages answer with the way to sign in; 403 ``forbidden``.
+        """
+        return signed_in(request, self.action)
+
+
+@cache
+def reader(action: Action) -> Reader:
+    """The dependency that guards a page with this action (one object for each action)."""
+    return Reader(action)
+
+
 def signed_in(request: Request, action: Action) -> Caller:
-    """Who reads, if their roles may do this.
+    """Who reads, if their roles may do this; for guards, which every page declares in its signature.
 
     Raises:
-        Problem: 401 ``unauthenticated``, which pages answer with the way to sign in; 403 ``forbidden``.
+        Problem: 401 ``unauthenticated``; 403 ``forbidden``.
     """
     return authorised_here(center_of(request), request, caller_of(request), action)

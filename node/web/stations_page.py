@@ -1,9 +1,9 @@
 """Departments, stations, rooms and mediators of this center, how they answer their calls, and who has most to do."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -22,7 +22,7 @@ from node.web.center import center_of
 from node.web.forms import Document, Field, Sent, Values, errors_of, missing, read
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 from node.web.times import WEEKDAYS
 from node.words import words
 from protocol import entries as e
@@ -43,16 +43,18 @@ FIELDS: Final = (
 
 
 @router.get("/stations")
-def stations(request: Request, done: bool = False) -> Response:  # noqa: FBT001, FBT002 - a mark in the address
+def stations(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))], *, done: bool = False
+) -> Response:
     """The list."""
-    caller = signed_in(request, Action.read_cases)
     return _page(request, caller, done=done)
 
 
 @router.post("/stations")
-def station_sent(request: Request, sent: Sent) -> Response:
+def station_sent(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.manage_stations))], sent: Sent
+) -> Response:
     """Add one."""
-    caller = signed_in(request, Action.manage_stations)
     center, language = center_of(request), language_of(request)
     document = read(FIELDS, sent)
     errors = missing(FIELDS, document, language)
@@ -72,9 +74,10 @@ def station_sent(request: Request, sent: Sent) -> Response:
 
 
 @router.post("/stations/{station_id}/{act}")
-def station_changed(request: Request, station_id: str, act: str) -> Response:
+def station_changed(
+    request: Request, _caller: Annotated[Caller, Depends(reader(Action.manage_stations))], station_id: str, act: str
+) -> Response:
     """``close`` one that is no more, or ``open`` it again; it stays in the list for its calls."""
-    signed_in(request, Action.manage_stations)
     with unit_of(center_of(request)) as unit:
         row = unit.session.get(StationRow, station_id)
         if row is None or act not in ("open", "close"):

@@ -3,10 +3,11 @@
 import tempfile
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from node.accounts.roles import Action
+from node.accounts.service import Caller
 from node.audit.requests import actor_of
 from node.audit.trail import Event, record
 from node.cases.subsidies_api import MONTH, ClaimsOut, claims_of
@@ -19,7 +20,7 @@ from node.ledgers.export import workbook_answer
 from node.ledgers.workbook import write_workbook
 from node.web.center import center_of
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import place_name, word
 
 router = APIRouter()
@@ -40,17 +41,20 @@ Month = Annotated[str | None, Query(pattern=MONTH)]
 
 
 @router.get("/subsidies")
-def subsidies(request: Request, month: Month = None) -> Response:
+def subsidies(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))], month: Month = None
+) -> Response:
     """The claims of a month."""
-    caller = signed_in(request, Action.read_cases)
     claims = _claims(center_of(request), month)
     return render(request, "subsidies.html", caller=caller, claims=claims)
 
 
 @router.get("/subsidies.xlsx")
-def sheet(request: Request, month: Month = None) -> Response:
+def sheet(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.export_ledger))], month: Month = None
+) -> Response:
     """The same as Excel, a line for each mediator; without parties."""
-    caller, center, language = signed_in(request, Action.export_ledger), center_of(request), language_of(request)
+    center, language = center_of(request), language_of(request)
     claims = _claims(center, month)
     title = translate(language, N_("Subsidies of {month}, {place} center"), month=claims.month,
                       place=place_name(center.name))  # fmt: skip

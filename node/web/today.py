@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from node.accounts.roles import Action, Role, allowed
+from node.accounts.service import Caller
 from node.cases.queues import Here, Queue
 from node.cases.tables import CaseRow
 from node.center import Center
@@ -20,7 +21,7 @@ from node.i18n import N_
 from node.web.case_lines import CaseLine, read_lines, reasons_of_return
 from node.web.center import center_of
 from node.web.rendering import render
-from node.web.session import signed_in
+from node.web.session import reader
 from node.web.status_view import status_view
 from node.web.times import long_day
 from protocol.messages import Lane
@@ -107,9 +108,8 @@ class Waiting:
 
 
 @router.get("/today")
-def today(request: Request) -> Response:
+def today(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_cases))]) -> Response:
     """Today's work."""
-    caller = signed_in(request, Action.read_cases)
     center, language = center_of(request), language_of(request)
     now = center.clock.now()
     here = Here(center.code, now, center.policy.near_days)

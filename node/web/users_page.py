@@ -1,6 +1,8 @@
 """People and their roles, for the administrator: new accounts, roles, passwords, locking and unlocking."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from node.accounts import service
@@ -15,7 +17,7 @@ from node.web.center import center_of
 from node.web.forms import Field, FormData, Sent, Values, missing, read
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
-from node.web.session import signed_in
+from node.web.session import reader
 from node.words import words
 
 router = APIRouter()
@@ -46,16 +48,16 @@ EVENTS = {
 
 
 @router.get("/users")
-def users(request: Request, done: str = "") -> Response:
+def users(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.manage_users))], done: str = ""
+) -> Response:
     """All accounts."""
-    caller = signed_in(request, Action.manage_users)
     return _page(request, caller, done=DONE.get(done, ""))
 
 
 @router.post("/users")
-def create(request: Request, sent: Sent) -> Response:
+def create(request: Request, caller: Annotated[Caller, Depends(reader(Action.manage_users))], sent: Sent) -> Response:
     """A new account."""
-    caller = signed_in(request, Action.manage_users)
     center, language = center_of(request), language_of(request)
     document = read(FIELDS, sent)
     errors = missing(FIELDS, document, language)
@@ -85,9 +87,14 @@ def create(request: Request, sent: Sent) -> Response:
 
 
 @router.post("/users/{username}/{act}")
-def change(request: Request, username: str, act: str, sent: Sent) -> Response:
+def change(
+    request: Request,
+    caller: Annotated[Caller, Depends(reader(Action.manage_users))],
+    username: str,
+    act: str,
+    sent: Sent,
+) -> Response:
     """Change an account: ``roles``, ``password``, ``disable``, ``enable``."""
-    caller = signed_in(request, Action.manage_users)
     center, language = center_of(request), language_of(request)
     try:
         with center.database.write() as session:

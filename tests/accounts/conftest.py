@@ -44,7 +44,7 @@ def center(database: Database, clock: Clock, hasher: PasswordHasher) -> Center:
 @pytest.fixture
 def app(center: Center) -> FastAPI:
     """The accounts API; tests add routes of their own."""
-    app = FastAPI()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.center = center
     errors_http.install(app)
     app.include_router(api.router, prefix="/api/v1")

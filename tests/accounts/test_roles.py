@@ -2,14 +2,45 @@
 
 import pytest
 
-from node.accounts.roles import CASE_ACTIONS, MAY, ROLE_NAMES, Action, Role, allowed, roles_for
+from node.accounts.describing import PAGE, with_table
+from node.accounts.roles import ROLE_NAMES, TABLE, Action, Relation, Role, allowed, roles_for
 from node.i18n import translate
 
 EVERYONE = {Action.read_center, Action.sign_out}
 
+OF_THE_CENTER = EVERYONE | {
+    Action.read_status,
+    Action.read_links,
+    Action.manage_links,
+    Action.manage_users,
+    Action.enrol,
+    Action.read_audit,
+    Action.read_backups,
+    Action.set_policy,
+    Action.export_full,
+}
+
+CASE_ACTIONS = set(Action) - OF_THE_CENTER
+"""Whatever touches cases, reading included."""
+
+
+def may(role: Role) -> set[Action]:
+    """Everything that this role may ever do."""
+    return {action for action in Action if allowed([role], action)}
+
+
+def test_every_action_has_its_row() -> None:
+    assert set(TABLE) == set(Action)
+
+
+def test_whoever_may_ask_about_a_case_that_others_do_by_themselves_is_not_the_holder() -> None:
+    for action, row in TABLE.items():
+        assert Relation.holder not in row.asks, action
+        assert Relation.stranger not in row.does | row.asks, action
+
 
 def test_a_director_may_do_every_case_action_read_status_and_look_after_links() -> None:
-    assert MAY[Role.director] == CASE_ACTIONS | EVERYONE | {
+    assert may(Role.director) == CASE_ACTIONS | EVERYONE | {
         Action.read_status,
         Action.read_links,
         Action.manage_links,
@@ -19,15 +50,15 @@ def test_a_director_may_do_every_case_action_read_status_and_look_after_links() 
 
 
 def test_a_dispatcher_may_do_every_case_action_but_sets_no_policy() -> None:
-    assert MAY[Role.dispatcher] == CASE_ACTIONS | EVERYONE | {Action.read_status}
+    assert may(Role.dispatcher) == CASE_ACTIONS | EVERYONE | {Action.read_status}
 
 
 def test_a_monitor_reads_status_only() -> None:
-    assert MAY[Role.monitor] == EVERYONE | {Action.read_status}
+    assert may(Role.monitor) == EVERYONE | {Action.read_status}
 
 
 def test_an_administrator_keeps_users_and_links_and_touches_no_case() -> None:
-    assert MAY[Role.admin] >= {
+    assert may(Role.admin) >= {
         Action.manage_users,
         Action.manage_links,
         Action.read_links,
@@ -35,11 +66,11 @@ def test_an_administrator_keeps_users_and_links_and_touches_no_case() -> None:
         Action.read_audit,
         Action.read_backups,
     }
-    assert not MAY[Role.admin] & (CASE_ACTIONS | {Action.read_status})
+    assert not may(Role.admin) & (CASE_ACTIONS | {Action.read_status})
 
 
 def test_a_department_sees_its_calls_and_reports() -> None:
-    assert MAY[Role.department] == EVERYONE | {Action.read_calls, Action.report}
+    assert may(Role.department) == EVERYONE | {Action.read_calls, Action.report}
 
 
 def test_everyone_but_monitor_and_administrator_reads_cases() -> None:
@@ -85,3 +116,8 @@ def test_there_is_someone_for_every_action(action: Action) -> None:
 @pytest.mark.parametrize("role", list(Role))
 def test_every_role_has_a_name_for_people(role: Role) -> None:
     assert translate("en", ROLE_NAMES[role])
+
+
+def test_the_docs_show_the_table_as_it_is() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_table(page), "write it anew: make access"

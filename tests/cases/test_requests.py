@@ -117,7 +117,7 @@ def test_follow_up_visits_and_reopenings_are_asked_for_after_the_end(scene: Scen
         (VILLAGE, "joint/accept", {}, "not-invited"),
         (VILLAGE, "joint/decline", {"reason": "-"}, "not-invited"),
         (VILLAGE, "joint/entries", {"text": "-"}, "not-a-partner"),
-        (VILLAGE, "joint/countersign", {"agreement_seq": 1}, "wrong-status"),
+        (VILLAGE, "joint/countersign", {"agreement_seq": 1}, "not-a-partner"),
         (VILLAGE, "handoff/accept", {}, "not-invited"),
         (VILLAGE, "handoff/decline", {"reason": "-"}, "not-invited"),
         (COUNTY, "recall", {"reason": "-"}, "not-last-sender"),
