@@ -31,6 +31,7 @@ from node.level import Level, load_level
 from node.opening import open_center
 from node.papers import api as papers_api
 from node.rehoming.settling import settle
+from node.reports import api as reports_api
 from node.request_times import RequestTimes
 from node.robot import Robot
 from node.settings import Settings
@@ -148,6 +149,7 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(study_api.router, prefix=API)
     app.include_router(stations_api.router, prefix=API)
     app.include_router(subsidies_api.router, prefix=API)
+    app.include_router(reports_api.router, prefix=API)
     app.include_router(ledgers_api.router, prefix=API)
     app.include_router(papers_api.router, prefix=API)
     app.include_router(status_api.router, prefix=API)

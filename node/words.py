@@ -286,6 +286,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     Type.BACKUP_OFFERED: N_("Backup"),
     Type.AUDIT_HEAD: N_("Audit log"),
     Type.DAYS: N_("Daily figures"),
+    Type.WEEKLY_REPORT: N_("Weekly report"),
     Type.RECEIPT: N_("Receipt"),
     Type.UNDELIVERABLE: N_("Undeliverable message"),
     Type.SEALED: N_("Sealed message"),

@@ -42,6 +42,7 @@ from protocol.payloads import (
     Welcome,
 )
 from protocol.records import Frozen, Instant, Token, flaws
+from protocol.reports import WeeklyReport
 
 MESSAGE_MAX_BYTES = 96 * 1024
 """One message: a body of 32 KB, quoted twice in the worst case, and its envelope."""
@@ -84,6 +85,7 @@ class Type(StrEnum):
     BACKUP_OFFERED = "cn.liandong.backup.offered.v1"
     AUDIT_HEAD = "cn.liandong.audit.head.v1"
     DAYS = "cn.liandong.status.days.v1"
+    WEEKLY_REPORT = "cn.liandong.report.weekly.v1"
     RECEIPT = "cn.liandong.receipt.v1"
     UNDELIVERABLE = "cn.liandong.undeliverable.v1"
     SEALED = "cn.liandong.sealed.v1"
@@ -133,13 +135,16 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.BACKUP_OFFERED: BackupOffered,
     Type.AUDIT_HEAD: AuditHead,
     Type.DAYS: Days,
+    Type.WEEKLY_REPORT: WeeklyReport,
     Type.RECEIPT: Receipt,
     Type.UNDELIVERABLE: Undeliverable,
     Type.VOID: Void,
 }
 """The payload of each type that is not sealed."""
 
-BULK_TYPES = frozenset({Type.AUDIT_HEAD, Type.DAYS, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED})
+BULK_TYPES = frozenset(
+    {Type.AUDIT_HEAD, Type.DAYS, Type.WEEKLY_REPORT, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED}
+)
 """Types that travel on the bulk lane."""
 
 

@@ -81,6 +81,9 @@ SCALARS = (
     "subsidies_claimed",
     "subsidies_approved",
     "subsidies_yuan",
+    "inspections",
+    "zero_reports",
+    "found",
 )
 """Plain counters, always shown, zero where nothing was counted."""
 

@@ -20,7 +20,7 @@ FIRST_PORT = 8100
 PASSWORD_WORDS = ("shan", "shui", "tian", "lin", "qiao", "lu", "hua", "yun", "xi", "ping", "he", "an")
 """A password is three of them and four digits: easy to read off a table, about 24 bits, and only on loopback."""
 
-STAFF: tuple[Role, ...] = tuple(role for role in Role if role is not Role.department)
+STAFF: tuple[Role, ...] = tuple(role for role in Role if role not in {Role.department, Role.grid_worker})
 """Who works at a center; departments that are called get their accounts from it."""
 
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡"

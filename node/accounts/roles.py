@@ -30,6 +30,7 @@ class Role(StrEnum):
     monitor = "monitor"
     admin = "admin"
     department = "department"
+    grid_worker = "grid_worker"
 
 
 ROLE_NAMES: Mapping[Role, str] = MappingProxyType(
@@ -41,6 +42,7 @@ ROLE_NAMES: Mapping[Role, str] = MappingProxyType(
         Role.monitor: N_("monitor"),
         Role.admin: N_("administrator"),
         Role.department: N_("department on call"),
+        Role.grid_worker: N_("grid worker"),
     }
 )
 """What people call the roles (catalog messages)."""
@@ -51,6 +53,7 @@ class Action(StrEnum):
 
     # Cases, in the order in which a case lives
     register = "register"
+    report_finding = "report_finding"
     read_cases = "read_cases"
     read_whole = "read_whole"
     show_field = "show_field"
@@ -120,6 +123,9 @@ class Action(StrEnum):
     read_audit = "read_audit"
     read_backups = "read_backups"
     set_policy = "set_policy"
+    inspect = "inspect"
+    read_reports = "read_reports"
+    send_report = "send_report"
     sign_out = "sign_out"
 
 
@@ -184,6 +190,7 @@ TABLE: Mapping[Action, Row] = MappingProxyType(
     {
         # Cases
         Action.register: Row(_DESK),
+        Action.report_finding: Row(_DESK | {Role.grid_worker}),
         Action.read_cases: Row(_HOUSE, does=_SEEING),
         Action.read_whole: Row(_HOUSE, does=_READERS),
         Action.show_field: Row(_HOUSE, does=_READERS),
@@ -248,6 +255,9 @@ TABLE: Mapping[Action, Row] = MappingProxyType(
         Action.read_audit: Row(frozenset({Role.admin})),
         Action.read_backups: Row(frozenset({Role.admin})),
         Action.set_policy: Row(frozenset({Role.director})),
+        Action.inspect: Row(_HOUSE | {Role.grid_worker}),
+        Action.read_reports: Row(_HOUSE),
+        Action.send_report: Row(frozenset({Role.director})),
         Action.sign_out: Row(_ALL),
     }
 )

@@ -13,6 +13,7 @@ from node.cases import arrivals, frozen, supervision, transfers
 from node.cases.tables import NumberRow, RequestRow
 from node.certifying import store
 from node.rehoming import renewing
+from node.reports import weekly
 from node.status.tables import DayCounterRow
 from node.unit import Unit
 from protocol.entries import Kind, Registered
@@ -137,6 +138,7 @@ def transfer_epoch(line: bytes) -> int | None:
 
 
 _HANDLERS = {
+    Type.WEEKLY_REPORT: weekly.again,
     Type.ENTRIES: _entries,
     Type.REFUSAL: _refusal,
     Type.REQUEST: _request,

@@ -12,6 +12,7 @@ from node.certifying import spread, store
 from node.federation import kept_backups
 from node.federation.tables import OutboxRow
 from node.rehoming import moving
+from node.reports import weekly
 from node.status import descendants
 from node.unit import Unit
 from protocol.centers import Certificate
@@ -81,6 +82,7 @@ HANDLERS: dict[str, Handler] = {
     Type.BACKUP_OFFERED: kept_backups.on_offered,
     Type.AUDIT_HEAD: heads.on_head,
     Type.DAYS: descendants.on_days,
+    Type.WEEKLY_REPORT: weekly.on_report,
     Type.RECEIPT: _on_receipt,
     Type.UNDELIVERABLE: undelivered.on_undeliverable,
     Type.VOID: _on_void,

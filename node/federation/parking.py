@@ -44,6 +44,7 @@ SYSTEM_TYPES = frozenset(
         Type.BACKUP_WANTED,
         Type.BACKUP_OFFERED,
         Type.DAYS,
+        Type.WEEKLY_REPORT,
         Type.AUDIT_HEAD,
         Type.VOID,
     }

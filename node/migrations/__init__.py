@@ -122,6 +122,7 @@ def all_tables() -> type[Base]:
     import node.ledgers.tables  # noqa: PLC0415
     import node.policies  # noqa: PLC0415
     import node.rehoming.tables  # noqa: PLC0415
+    import node.reports.tables  # noqa: PLC0415
     import node.status.tables  # noqa: F401, PLC0415
 
     return Base

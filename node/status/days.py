@@ -151,7 +151,7 @@ def _counts(
 ) -> Iterator[tuple[str, str, int]]:
     """A counter of each center and day, or month by its first day, where it is not zero."""
     if by is not By.MONTH:
-        yield from _counted_days(session, codes, metric, period.first, period.last)
+        yield from counted_days(session, codes, metric, period.first, period.last)
         return
     assert period.first is not None
     value = _metric(session, SpanCounterRow, metric)
@@ -164,13 +164,14 @@ def _counts(
     if period.first.day > 1:
         cut.append((period.first.replace(day=1), period.first - timedelta(days=1)))
     for first, last in cut:
-        for code, day, count in _counted_days(session, codes, metric, first, last):
+        for code, day, count in counted_days(session, codes, metric, first, last):
             yield code, day, -count
 
 
-def _counted_days(
+def counted_days(
     session: Session, codes: Sequence[str], metric: str, first: date | None, last: date
 ) -> list[tuple[str, str, int]]:
+    """A counter of each center and day where it is not zero."""
     value = _metric(session, DayCounterRow, metric)
     rows = select(DayCounterRow.code, DayCounterRow.day, value)
     found = session.execute(rows.where(*_within(codes, first, last), value != 0))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -36,6 +36,10 @@ class Ledger:
         """Count what ``entry`` changed: today, or where we wrote it ourselves and have it back now, on its own day."""
         at = entry.head.at if entry.head.center == self._me else self._now
         self._delta[local_day(at)].update(changes(before, after, entry, self._me, self._level_of))
+
+    def add(self, day: str, counts: Mapping[str, int]) -> None:
+        """Count what no case tells, on a local day."""
+        self._delta[day].update(counts)
 
     def take_back(self, entry: Entry, state: CaseState) -> None:
         """What this entry of ours counted by itself, in this state of its case, does not count any more."""

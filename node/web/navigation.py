@@ -111,5 +111,20 @@ RULES: Final = NavigationItem(
     wide=False,
 )
 
-HOUSE: Final = (CALLS, SUBSIDIES, STATIONS, RULES, LINKS, USERS, BACKUPS, AUDIT)
+GRID: Final = NavigationItem(
+    key="grid", msgid=N_("Report a finding"), path="/grid", icon="flag", roles=frozenset({Role.grid_worker})
+)
+"""For grid workers on their phones; whoever receives here registers."""
+
+REPORTS: Final = NavigationItem(
+    key="reports",
+    msgid=N_("Reports"),
+    path="/reports",
+    icon="list-check",
+    roles=frozenset(roles_for(Action.read_reports)),
+    phone=False,
+    wide=False,
+)
+
+HOUSE: Final = (CALLS, GRID, REPORTS, SUBSIDIES, STATIONS, RULES, LINKS, USERS, BACKUPS, AUDIT)
 """A center's own house: what every level has, after its pages of work."""

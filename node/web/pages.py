@@ -27,11 +27,13 @@ from node.web import (
     case_page,
     dossier_page,
     events,
+    grid_page,
     import_page,
     inbox_page,
     links_page,
     policy_page,
     register_page,
+    reports_page,
     session,
     stations_page,
     subsidies_page,
@@ -70,6 +72,8 @@ _PARTS: Final = (
     stations_page.router,
     calls_page.router,
     subsidies_page.router,
+    grid_page.router,
+    reports_page.router,
 )
 """The routes of all pages; a fixed address stands before one with a place in it."""
 

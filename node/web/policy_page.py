@@ -79,6 +79,20 @@ FIELDS: Final = (
     Field(name="days_high", label=N_("Working days of a term, high risk"), kind="number", required=True),
     Field(name="orders_at", label=N_("Supervision orders by rule"), kind="choices", words="orders_at"),
     Field(name="reply_days", label=N_("Working days to answer such an order"), kind="number", required=True),
+    Field(
+        name="inspection_days",
+        label=N_("Days in which a center states its inspection anew"),
+        kind="number",
+        required=True,
+        hint=N_("1: every day, also when nothing was found. 0: not asked for."),
+    ),
+    Field(
+        name="report_weeks",
+        label=N_("Weeks after which a weekly report is missing"),
+        kind="number",
+        required=True,
+        hint=N_("0: none is asked for."),
+    ),
 )
 
 
@@ -139,6 +153,8 @@ def values_of(policy: Policy) -> Values:
         "days_high": str(policy.days_high),
         "orders_at": sorted(policy.orders_at),
         "reply_days": str(policy.reply_days),
+        "inspection_days": str(policy.inspection_days),
+        "report_weeks": str(policy.report_weeks),
     }
 
 

@@ -18,6 +18,9 @@ OF_THE_CENTER = EVERYONE | {
     Action.read_backups,
     Action.set_policy,
     Action.export_full,
+    Action.inspect,
+    Action.read_reports,
+    Action.send_report,
 }
 
 CASE_ACTIONS = set(Action) - OF_THE_CENTER
@@ -46,11 +49,18 @@ def test_a_director_may_do_every_case_action_read_status_and_look_after_links() 
         Action.manage_links,
         Action.set_policy,
         Action.export_full,
+        Action.inspect,
+        Action.read_reports,
+        Action.send_report,
     }
 
 
 def test_a_dispatcher_may_do_every_case_action_but_sets_no_policy() -> None:
-    assert may(Role.dispatcher) == CASE_ACTIONS | EVERYONE | {Action.read_status}
+    assert may(Role.dispatcher) == CASE_ACTIONS | EVERYONE | {
+        Action.read_status,
+        Action.inspect,
+        Action.read_reports,
+    }
 
 
 def test_a_monitor_reads_status_only() -> None:
@@ -73,8 +83,13 @@ def test_a_department_sees_its_calls_and_reports() -> None:
     assert may(Role.department) == EVERYONE | {Action.read_calls, Action.report}
 
 
-def test_everyone_but_monitor_and_administrator_reads_cases() -> None:
-    assert set(roles_for(Action.read_cases)) == set(Role) - {Role.monitor, Role.admin, Role.department}
+def test_a_grid_worker_reports_findings_and_inspections_and_reads_nothing() -> None:
+    assert may(Role.grid_worker) == EVERYONE | {Action.report_finding, Action.inspect}
+
+
+def test_everyone_but_monitor_administrator_department_and_grid_worker_reads_cases() -> None:
+    others = {Role.monitor, Role.admin, Role.department, Role.grid_worker}
+    assert set(roles_for(Action.read_cases)) == set(Role) - others
 
 
 @pytest.mark.parametrize("action", ["accept", "mediate", "agree", "fail", "follow_up", "note", "joint_entry"])

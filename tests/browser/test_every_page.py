@@ -24,7 +24,7 @@ WIDTHS = (1440, 390, 320)
 """A desk, a phone, and the narrowest that WCAG 2.2 asks for (1.4.10)."""
 
 READING = ("/cases", "/cases?queue=visits", "/cases?q=1", "/cases/new", "/board", "/policy", "/account")
-TRADE = ("/stations", "/calls", "/subsidies", "/papers")
+TRADE = ("/stations", "/calls", "/subsidies", "/papers", "/reports", "/grid")
 ADMIN = ("/links", "/users", "/backups", "/audit", "/about")
 
 PAGES = {"village": (*READING, "/today"), "township": ("/inbox", "/board", *TRADE), "county": ("/cases", "/board")}

@@ -61,6 +61,8 @@ from protocol.payloads import (
 from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, issue
 from protocol.records import Frozen
+from protocol.reports import ReportClaims
+from protocol.reports import issue as issue_report
 from protocol.sealing import CONTEXT, SEALED_MAX_PLAIN_BYTES, open_message, seal_message
 from protocol.status import DayRow
 from tests.protocol.examples import (
@@ -121,6 +123,18 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.DAYS: Days(
         rows=(DayRow(code=VILLAGE.code, day="2026-03-02", incarnation="i", version=1, counters={"registered": 1}),),
     ),
+    Type.WEEKLY_REPORT: issue_report(
+        VILLAGE.key,
+        ReportClaims(
+            center=VILLAGE.code,
+            week="2026-W10",
+            version=1,
+            figures={"inspections": 7, "zero_reports": 6},
+            text="排查七次，零报告六次。",
+            actor="王主任",
+            sent_at=MORNING,
+        ),
+    ),
     Type.RECEIPT: Receipt(ids=("1" * 32,)),
     Type.UNDELIVERABLE: Undeliverable(message_id="1" * 32, reason="went in circles"),
     Type.VOID: Void(),
@@ -179,10 +193,11 @@ def test_a_payload_that_does_not_parse_is_the_peers_fault_and_not_quoted() -> No
     assert "13912345678" not in str(caught.value) + str(caught.value.__cause__)
 
 
-def test_only_daily_rows_heads_and_backups_travel_in_bulk() -> None:
+def test_only_daily_rows_weekly_reports_heads_and_backups_travel_in_bulk() -> None:
     assert {type_ for type_ in Type if lane_of(type_) is Lane.BULK} == {
         Type.AUDIT_HEAD,
         Type.DAYS,
+        Type.WEEKLY_REPORT,
         Type.BACKUP_PART,
         Type.BACKUP_WANTED,
         Type.BACKUP_OFFERED,

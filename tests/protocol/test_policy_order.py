@@ -8,7 +8,7 @@ from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, PolicyOrder, check, issue, looser, strictest
 from tests.protocol.examples import COUNTY, MORNING, VILLAGE
 
-MILD = Policy(version=4)
+MILD = Policy(version=4, inspection_days=7, report_weeks=2)
 STRICT = Policy(
     version=9,
     mediations_before_escalation=3,
@@ -27,6 +27,8 @@ STRICT = Policy(
     days_high=20,
     orders_at=frozenset({Rung.RED}),
     reply_days=1,
+    inspection_days=1,
+    report_weeks=1,
 )
 
 

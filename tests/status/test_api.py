@@ -576,7 +576,7 @@ def test_steps_are_days_weeks_or_months(asker: TestClient, by: str) -> None:
 # ---------------------------------------------------------------- who may ask, and what it costs
 
 
-@pytest.mark.parametrize("role", sorted(set(Role) - {Role.admin, Role.department}))
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.admin, Role.department, Role.grid_worker}))
 def test_everyone_of_the_house_but_the_administrator_may_ask(
     center_of: MakeCenter, sign_in: SignIn, role: Role
 ) -> None:

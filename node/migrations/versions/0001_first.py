@@ -208,6 +208,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", "lane", name=op.f("pk_inbox")),
     )
     op.create_table(
+        "inspections",
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("username", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("area", sa.String(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", "username", name=op.f("pk_inspections")),
+    )
+    op.create_table(
         "kept_audit_heads",
         sa.Column("center", sa.String(), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
@@ -508,6 +518,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
     )
     op.create_table(
+        "weekly_reports",
+        sa.Column("center", sa.String(), nullable=False),
+        sa.Column("week", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("claims", sa.Text(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("center", "week", name=op.f("pk_weekly_reports")),
+    )
+    op.create_table(
         "tokens",
         sa.Column("hash", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
@@ -539,6 +559,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tokens_expires_at"))
 
     op.drop_table("tokens")
+    op.drop_table("weekly_reports")
     op.drop_table("users")
     op.drop_table("tombstones")
     op.drop_table("successions")
@@ -594,6 +615,7 @@ def downgrade() -> None:
     op.drop_table("lanes")
     op.drop_table("kept_backups")
     op.drop_table("kept_audit_heads")
+    op.drop_table("inspections")
     op.drop_table("inbox")
     op.drop_table("imported_rows")
     op.drop_table("identity")

@@ -1,0 +1,1 @@
+"""Daily inspections with zero reports, weekly reports, and who has not reported."""
