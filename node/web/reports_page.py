@@ -65,9 +65,7 @@ def reports(
 
 
 @router.post("/reports/inspection")
-def inspected(
-    request: Request, caller: Annotated[Caller, Depends(reader(Action.inspect))], sent: Sent
-) -> Response:
+def inspected(request: Request, caller: Annotated[Caller, Depends(reader(Action.inspect))], sent: Sent) -> Response:
     """What today's inspection found; said again, it is corrected."""
     center, language, document = center_of(request), language_of(request), read(INSPECTION, sent)
     errors = missing(INSPECTION, document, language)
