@@ -13,7 +13,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from typer.core import TyperGroup
 
-from node.commands.groups import audit, carry, parked, users
+from node.commands.groups import audit, carry, keys, parked, users
 from node.commands.options import (
     HERE,
     BackupKey,
@@ -95,6 +95,7 @@ app.add_typer(users, name="user")
 app.add_typer(carry, name="carry")
 app.add_typer(parked, name="parked")
 app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 app.add_typer(group(N_("Measure this installation on this machine."), Bench), name="bench")
 
 PRIVATE = 0o077

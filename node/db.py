@@ -26,6 +26,7 @@ from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 from sqlalchemy.types import TypeDecorator
 
 from node.turns import WriteTurns
+from node.vault import Vault, give_vault
 
 SQLITE_SYNCHRONOUS = "FULL"
 """A commit is on the disk before anybody is told of it: what was acknowledged survives a power failure."""
@@ -128,12 +129,15 @@ class Database:
         url: an SQLAlchemy URL; ``sqlite:///path`` or ``postgresql+psycopg://...``.
         engine: what an earlier ``Database`` of this URL left open; a simulated process that starts again goes on with
             the disk of the one that died.
+        vault: opens its sealed columns; without one they can't be read, and an engine left open keeps its own.
     """
 
-    def __init__(self, url: str, engine: Engine | None = None) -> None:
+    def __init__(self, url: str, engine: Engine | None = None, *, vault: Vault | None = None) -> None:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine = engine or (_sqlite_engine(url) if self.is_sqlite else _postgres_engine(url))
+        if vault is not None:
+            give_vault(self.engine.dialect, vault)
         self._in_memory = self.is_sqlite and _in_memory(url)
         self._lookout: PoolProxiedConnection | None = None
         self._looking = threading.Lock()

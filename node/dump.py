@@ -2,7 +2,8 @@
 
 A dump is JSON Lines, compressed with zstd. Each table begins with a line that names it and its columns with their
 kinds; a line for each row follows, and one that ends the table with its sum. It needs nothing to be read but itself: no
-schema of today's code, no tools of a database.
+schema of today's code, no tools of a database. What lies sealed in the database (``node.vault``) stands open in a dump,
+where it can be compressed, and is sealed with the key of the database that it is loaded into.
 
 It is written in one read transaction, so it shows the database as it was at one instant, and whoever works goes on.
 Rows pass one by one: a large database takes time, not memory. It is loaded in one transaction.
@@ -46,6 +47,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from node.db import UtcDateTime
+from node.vault import SealedBytes, SealedText
 
 LEVEL = 6
 """Of zstd: a backup is written once, and may travel a bad line."""
@@ -72,6 +74,8 @@ class Kind(StrEnum):
     INSTANT = "instant"
     DAY = "day"
     BYTES = "bytes"
+    SEALED_TEXT = "sealed text"
+    SEALED_BYTES = "sealed bytes"
 
 
 class Sum(BaseModel):
@@ -247,6 +251,8 @@ def kind_of(column: Column[object]) -> Kind:
 
 
 _KINDS = (
+    (SealedText, Kind.SEALED_TEXT),
+    (SealedBytes, Kind.SEALED_BYTES),
     (UtcDateTime, Kind.INSTANT),
     (DateTime, Kind.INSTANT),
     (Date, Kind.DAY),
@@ -259,7 +265,18 @@ _KINDS = (
 
 
 def _table(head: _Head) -> Table:
-    return Table(head.table, MetaData(), *[Column(name, _TYPES[kind]) for name, kind in head.columns])
+    columns = [Column(name, _type(f"{head.table}.{name}", kind)) for name, kind in head.columns]
+    return Table(head.table, MetaData(), *columns)
+
+
+def _type(place: str, kind: Kind) -> TypeEngine[Any]:
+    match kind:
+        case Kind.SEALED_TEXT:
+            return SealedText(place)
+        case Kind.SEALED_BYTES:
+            return SealedBytes(place)
+        case _:
+            return _TYPES[kind]
 
 
 _TYPES: dict[Kind, TypeEngine[Any]] = {
@@ -308,6 +325,7 @@ def _read_bytes(value: Value) -> bytes:
 
 _WRITERS: dict[Kind, Callable[..., Value]] = {
     Kind.BYTES: _write_bytes,
+    Kind.SEALED_BYTES: _write_bytes,
     Kind.INSTANT: datetime.isoformat,
     Kind.DAY: date.isoformat,
 }
@@ -320,4 +338,6 @@ _READERS: dict[Kind, Callable[[Value], object]] = {
     Kind.INSTANT: lambda value: datetime.fromisoformat(str(value)),
     Kind.DAY: lambda value: date.fromisoformat(str(value)),
     Kind.BYTES: _read_bytes,
+    Kind.SEALED_TEXT: str,
+    Kind.SEALED_BYTES: _read_bytes,
 }

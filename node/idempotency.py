@@ -32,6 +32,7 @@ from node.clock import Clock
 from node.db import Base, before_commit
 from node.i18n import N_
 from node.problems import Problem
+from node.vault import SealedBytes
 
 KEPT = timedelta(hours=24)
 """How long an answer is kept: a village that was offline overnight still gets it in the morning."""
@@ -55,7 +56,7 @@ class StoredAnswer(Base):
     """SHA-256 of the request's body."""
     status: Mapped[int | None]
     """None only inside the transaction that claims the key."""
-    body: Mapped[bytes | None]
+    body: Mapped[bytes | None] = mapped_column(SealedBytes("idempotency.body"))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

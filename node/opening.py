@@ -30,6 +30,7 @@ from node.reach import Reach
 from node.settings import Settings, SettingsError
 from node.trouble import DatabaseTrouble, Trouble
 from node.unit import system_random
+from node.vault import Vault, new_secret, open_vault, write_secrets
 from protocol.centers import Certificate
 from protocol.errors import BadRecord
 
@@ -62,7 +63,7 @@ def open_center(
     """
     level = _level(settings)
     keys = _keys(settings.data_dir)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, vault=open_storage(settings, create=create))
     try:
         migrate(database)
         directory = Directory()
@@ -97,6 +98,34 @@ def open_center(
     )
     center.read_policy()
     return center
+
+
+def open_storage(settings: Settings, *, create: bool = False) -> Vault:
+    """The vault of the stored data.
+
+    Args:
+        settings: of the center.
+        create: draw a key if there is none.
+
+    Raises:
+        Trouble: the key can't be read, or is damaged.
+    """
+    file = settings.storage_key
+    try:
+        if create and not file.exists():
+            write_secrets(file, [new_secret()])
+        return open_vault(file)
+    except OSError as error:
+        raise Trouble(
+            N_(
+                "The key of the stored data can't be read: {file}: {reason}. Without it nothing of the cases can be "
+                "read."
+            ),
+            file=str(file),
+            reason=error.strerror,
+        ) from error
+    except ValueError as error:
+        raise Trouble(N_("{file} is damaged; restore it from a backup."), file=str(file)) from error
 
 
 def save_chain(data_dir: Path, chain: tuple[Certificate, ...]) -> None:

@@ -22,11 +22,12 @@ from node.dump import Sums, load_dump, table_sum
 from node.federation import healing
 from node.federation.private_file import write_private
 from node.i18n import DEFAULT, N_, Language
-from node.opening import open_center, shown_url
+from node.opening import open_center, open_storage, shown_url
 from node.running import FILE as LOCK
 from node.running import only_one
 from node.settings import FILE, Settings, load_settings, settings_of, write_settings
 from node.trouble import DatabaseTrouble
+from node.vault import Vault, new_secret, write_secrets
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,16 @@ def restore(
         manifest = unpack(file, unpacked)
         _check_same_center(file, directory, manifest)
         settings = _settings(unpacked, directory, database_url)
+        vault = _vault(settings)
         place, database, schema = _sqlite_file(settings), None, None
         if place is None:
-            schema = _fill_postgres(settings, unpacked / DUMP, manifest, in_place=in_place)
+            schema = _fill_postgres(settings, unpacked / DUMP, manifest, vault, in_place=in_place)
         else:
             _check_free(place, in_place=in_place)
-            database = _fill_sqlite(unpacked, manifest)
+            database = _fill_sqlite(unpacked, manifest, vault)
         try:
+            if not settings.storage_key.exists():
+                write_secrets(settings.storage_key, vault.secrets)
             aside = _move_in(directory, unpacked, manifest, database, place)
         except OSError as error:
             raise BackupTrouble(
@@ -126,6 +130,11 @@ def _settings(unpacked: Path, directory: Path, database_url: str | None) -> Sett
     return settings_of(directory, values, place=FILE)
 
 
+def _vault(settings: Settings) -> Vault:
+    """The key of the stored data that is there; a new one where there is none, since a backup holds none."""
+    return open_storage(settings) if settings.storage_key.exists() else Vault([new_secret()])
+
+
 def _sqlite_file(settings: Settings) -> Path | None:
     url = make_url(settings.database_url)
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
@@ -139,11 +148,11 @@ def _check_free(place: Path, *, in_place: bool) -> None:
         )
 
 
-def _fill_sqlite(unpacked: Path, manifest: Manifest) -> Path:
+def _fill_sqlite(unpacked: Path, manifest: Manifest, vault: Vault) -> Path:
     """Make a database file beside the unpacked ones."""
     path = unpacked / "restored.db"
     write_private(path, b"")
-    database = Database(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}", vault=vault)
     try:
         with database.write() as session:
             _load(session, unpacked / DUMP, manifest)
@@ -152,9 +161,9 @@ def _fill_sqlite(unpacked: Path, manifest: Manifest) -> Path:
     return path
 
 
-def _fill_postgres(settings: Settings, dump: Path, manifest: Manifest, *, in_place: bool) -> str | None:
+def _fill_postgres(settings: Settings, dump: Path, manifest: Manifest, vault: Vault, *, in_place: bool) -> str | None:
     """Fill a database of PostgreSQL; returns the schema in which its former tables are."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, vault=vault)
     try:
         with database.write() as session:
             schema = _set_aside(session.connection(), settings, manifest, in_place=in_place)

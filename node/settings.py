@@ -28,6 +28,7 @@ from node.invalid import Invalid
 from node.problems import Problem
 from node.settings_broker import Broker, BrokerUrl, ExternalBroker, Host, NoBroker, OwnBroker, Port, checked_broker_url
 from node.trouble import Trouble
+from node.vault import STORAGE_KEY_FILE
 from protocol.codes import CenterCode, LevelName
 from protocol.errors import BadRecord
 from protocol.keys import from_text
@@ -97,6 +98,10 @@ class Settings(BaseSettings):
     parent_ca_file: Path | None = Field(
         default=None, description=N_("PEM file of the authority of the parent's broker; none on loopback.")
     )
+    storage_key_file: Path | None = Field(
+        default=None,
+        description=N_("File with the key of the sealed columns of the database, if not storage.key beside this file."),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description=N_("Least level that is logged: debug, info, warning, error.")
     )
@@ -162,7 +167,7 @@ class Settings(BaseSettings):
     def _is_broker(cls, value: str | None) -> str | None:
         return None if value is None else checked_broker_url(value)
 
-    @validated("parent_ca_file", "log_file")
+    @validated("parent_ca_file", "log_file", "storage_key_file")
     @classmethod
     def _resolved(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else info.data.get("data_dir", Path()) / value
@@ -186,6 +191,11 @@ class Settings(BaseSettings):
     def link_seed_file(self) -> Path | None:
         """The NKey seed with which we connect to the parent; None at the root."""
         return None if self.parent_url is None else self.data_dir / LINK_SEED_FILE
+
+    @property
+    def storage_key(self) -> Path:
+        """The file with the key of the sealed columns of the database."""
+        return self.storage_key_file or self.data_dir / STORAGE_KEY_FILE
 
     @property
     def broker_dir(self) -> Path:

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from node import db
 from node.db import Base, Database
+from tests.vaults import TEST_VAULT
 
 
 class HeldClock:
@@ -112,14 +113,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A fresh database with all tables."""
     if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path / 'center.db'}")
+        database = Database(f"sqlite:///{tmp_path / 'center.db'}", vault=TEST_VAULT)
         Base.metadata.create_all(database.engine)
         yield database
         database.dispose()
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     name = server.create_database()
-    database = Database(server.url(name))
+    database = Database(server.url(name), vault=TEST_VAULT)
     Base.metadata.create_all(database.engine)
     yield database
     database.dispose()

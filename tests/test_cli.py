@@ -132,7 +132,7 @@ def test_a_locked_database_is_four(root: Made, monkeypatch: pytest.MonkeyPatch) 
 def test_a_read_only_database_is_four(root: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Permissions don't bind the superuser who may run the tests, so SQLite itself is told."""
     url = f"sqlite:///file:{root.directory / 'center.db'}?mode=ro&uri=true"
-    monkeypatch.setattr("node.opening.Database", lambda _: db.Database(url))
+    monkeypatch.setattr("node.opening.Database", lambda _, **__: db.Database(url))
     result = run("user", "disable", "clerk", "-d", root.directory)
     assert result.exit_code == 4
     assert "read-only" in result.stderr

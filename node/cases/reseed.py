@@ -89,7 +89,7 @@ def entries_for(unit: Unit, peer: str, *, after: str = "", limit: int = BATCH) -
 
 def _may_concern(unit: Unit, peer: str) -> ColumnElement[bool]:
     """Copies that name this center, and where it stands above us those whose header was told upward."""
-    named = CaseRow.state.contains(f'"{peer}"', autoescape=True)
+    named = CaseRow.centers.contains(peer, autoescape=True)
     if not unit.tree.is_ancestor(peer, unit.me):
         return named
     return or_(named, and_(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None)))

@@ -1,5 +1,6 @@
 """A case in the hands of a unit of work, and the row that it is stored as."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,12 +58,17 @@ def read_sheet(row: Mapping[str, Any]) -> Sheet:
     )
 
 
+_CODE = re.compile(r'"([0-9]{12})"')
+
+
 def columns_of(sheet: Sheet) -> dict[str, object]:
     """A sheet as a row; what lists show is repeated in plain columns."""
     state, invitation, newest = sheet.state, sheet.invitation, _newest(sheet)
     named = state if state is not None else invitation
+    text = state.model_dump_json(exclude_none=True) if state is not None else None
     return {
-        "state": state.model_dump_json(exclude_none=True) if state is not None else None,
+        "state": text,
+        "centers": " ".join(sorted(set(_CODE.findall(text)))) if text is not None else "",
         "header": sheet.header.model_dump_json() if sheet.header is not None else None,
         "invitation": invitation.model_dump_json() if invitation is not None else None,
         "view_until": sheet.view_until,

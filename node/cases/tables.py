@@ -6,6 +6,7 @@ from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.db import Base
+from node.vault import SealedText
 
 
 class CaseRow(Base):
@@ -68,9 +69,11 @@ class CaseRow(Base):
     """The step of the ladder at which the last order by rule of this term was written."""
     visit_on: Mapped[date | None]
     """The next planned follow-up visit."""
-    state: Mapped[str | None] = mapped_column(Text)
-    invitation: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str | None] = mapped_column(SealedText("cases.state"))
+    invitation: Mapped[str | None] = mapped_column(SealedText("cases.invitation"))
     header: Mapped[str | None] = mapped_column(Text)
+    centers: Mapped[str] = mapped_column(Text)
+    """Codes of all centers that the state names, for those who have to find what concerns one."""
     header_told: Mapped[str | None]
     """Digest of the header last told to our ancestors, and of who they were; None while none was told."""
     view_until: Mapped[datetime | None]
@@ -91,7 +94,7 @@ class EntryRow(Base):
     head: Mapped[str] = mapped_column(Text)
     signature: Mapped[str]
     salt: Mapped[str | None]
-    body: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str | None] = mapped_column(SealedText("entries.body"))
 
 
 class HeldBackRow(Base):
@@ -101,7 +104,7 @@ class HeldBackRow(Base):
 
     case_id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
-    record: Mapped[str] = mapped_column(Text)
+    record: Mapped[str] = mapped_column(SealedText("held_back.record"))
     held_at: Mapped[datetime]
 
 
@@ -118,8 +121,8 @@ class RequestRow(Base):
     actor: Mapped[str]
     at: Mapped[datetime]
     state: Mapped[str]
-    reason: Mapped[str | None]
-    record: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(SealedText("requests.reason"))
+    record: Mapped[str] = mapped_column(SealedText("requests.record"))
     mine: Mapped[bool]
 
 
@@ -157,7 +160,7 @@ class LostEntryRow(Base):
     signature: Mapped[str] = mapped_column(primary_key=True)
     center: Mapped[str]
     kind: Mapped[str]
-    record: Mapped[str] = mapped_column(Text)
+    record: Mapped[str] = mapped_column(SealedText("lost_entries.record"))
     lost_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -202,7 +205,7 @@ class CallRow(Base):
     case_id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     station_id: Mapped[str]
-    task: Mapped[str] = mapped_column(Text)
+    task: Mapped[str] = mapped_column(SealedText("calls.task"))
     called_at: Mapped[datetime]
     report_by: Mapped[datetime]
     reported_at: Mapped[datetime | None]

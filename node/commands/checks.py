@@ -40,7 +40,15 @@ NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 
 CONNECT_WITHIN = 5.0
 
-SECRET_FILES = ("center.toml", "keys.json", "link.seed", "broker/hub.seed", "broker/ca.key", "broker/server.key")
+SECRET_FILES = (
+    "center.toml",
+    "keys.json",
+    "link.seed",
+    "storage.key",
+    "broker/hub.seed",
+    "broker/ca.key",
+    "broker/server.key",
+)
 
 
 class Grade(StrEnum):
@@ -74,7 +82,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, from the ground up."""
     yield from files(settings)
     yield disk(settings)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url)  # nothing sealed is looked at
     try:
         found = list(database_findings(settings, database))
         yield from found

@@ -15,6 +15,7 @@ _ = word  # help texts are translated when they are defined
 users = group(N_("Accounts of this center."))
 carry = group(N_("Exchange files with the superior or a center below, where there is no network."))
 audit = group(N_("Who looked at people's data, signed in, changed this center."))
+keys = group(N_("The keys of this center."))
 parked = group(N_("Messages that could not be applied and wait."))
 
 
@@ -64,6 +65,13 @@ def user_password(
     from node.commands.users import set_password
 
     set_password(directory, username, from_stdin=password_stdin, generate=generate)
+
+
+@keys.command("reseal", help=_(N_("Seal the stored data under a new key. The center must not run.")))
+def keys_reseal(directory: Directory = HERE) -> None:
+    from node.commands.keeping import run_reseal
+
+    run_reseal(directory)
 
 
 @carry.command("out", help=_(N_("Write what waits for the superior into a sealed file. Works while the center runs.")))

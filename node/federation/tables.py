@@ -6,6 +6,7 @@ from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.db import Base
+from node.vault import SealedBytes
 from protocol.wire import ORIGIN
 
 
@@ -113,7 +114,7 @@ class OutboxRow(Base):
     seq: Mapped[int] = mapped_column(primary_key=True)
     message_id: Mapped[str] = mapped_column(index=True)
     destination: Mapped[str]
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(SealedBytes("outbox.body"))
     digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Digest chain up to this message, where a frame ended with it."""
     case_id: Mapped[str | None]
@@ -138,7 +139,7 @@ class ReceivedFrameRow(Base):
     first_seq: Mapped[int] = mapped_column(primary_key=True)
     last_seq: Mapped[int]
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    payload: Mapped[bytes] = mapped_column(SealedBytes("received_frames.payload"))
     received_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -159,7 +160,7 @@ class ParkedRow(Base):
     type: Mapped[str | None]
     case_id: Mapped[str | None] = mapped_column(index=True)
     reason: Mapped[str]
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(SealedBytes("parked.body"))
     parked_at: Mapped[datetime]
 
 

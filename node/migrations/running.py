@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from node import migrations
 from node.cases.searched import DERIVED, drop_index
 from node.db import UtcDateTime
+from node.vault import Sealed
 
 
 def config_for(connection: Connection | None = None) -> Config:
@@ -42,6 +43,8 @@ def is_in_revisions(name: str | None, type_: str, parents: object) -> bool:
 def render_item(type_: str, item: object, context: object) -> str | Literal[False]:
     """Write our own types as what they are in the database, so that revisions never depend on today's code."""
     del context
+    if type_ == "type" and isinstance(item, Sealed):
+        return "sa.LargeBinary()"
     if type_ == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False

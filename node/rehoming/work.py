@@ -102,7 +102,7 @@ def _replace(center: Center, code: str, heir: str) -> int:
     while True:
         with unit_of(center) as unit:
             named = select(CaseRow.id).where(
-                CaseRow.holder == center.code, CaseRow.id > after, CaseRow.state.contains(code)
+                CaseRow.holder == center.code, CaseRow.id > after, CaseRow.centers.contains(code, autoescape=True)
             )
             case_ids = unit.session.scalars(named.order_by(CaseRow.id).limit(BATCH)).all()
             if not case_ids:

@@ -13,6 +13,7 @@ from node.access import Access
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.db import Database
 from node.federation.tables import InboxRow, LaneRow, LinkRow, ParkedRow
+from node.opening import open_storage
 from node.status.reporting import count_overdue
 from node.status.tables import CounterRow, DayCounterRow
 from protocol.case import CaseState
@@ -51,7 +52,7 @@ class Found:
 @contextmanager
 def opened(center: Served) -> Iterator[Database]:
     """A center's database, to look into."""
-    database = Database(center.settings.database_url)
+    database = Database(center.settings.database_url, vault=open_storage(center.settings))
     try:
         yield database
     finally:

@@ -14,6 +14,7 @@ from protocol.link import Compare, Position
 from protocol.messages import Lane
 from protocol.wire import ORIGIN, chain
 from tests.conftest import HeldClock
+from tests.vaults import TEST_VAULT
 
 PEER = "532923102000"
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
@@ -137,7 +138,7 @@ def test_the_messages_of_a_link_that_was_begun_anew_go_too(lane: Database, clock
 
 def test_disk_space_is_given_back(tmp_path: Path) -> None:
     file = tmp_path / "center.db"
-    database = Database(f"sqlite:///{file}")
+    database = Database(f"sqlite:///{file}", vault=TEST_VAULT)
     migrate(database)
     with database.write() as session:
         lanes.add_link(session, PEER, "up", None)

@@ -149,7 +149,9 @@ class Actors:
     @staticmethod
     def _sight(machine: "Machine", case_id: str) -> Sight:
         holder, status, epoch, returns, *documents = machine.disk.raw.execute(
-            "SELECT holder, status, epoch, returns, subsidy, state, invitation FROM cases WHERE id = ?", (case_id,)
+            "SELECT holder, status, epoch, returns, subsidy, text_of('cases.state', state), "
+            "text_of('cases.invitation', invitation) FROM cases WHERE id = ?",
+            (case_id,),
         ).fetchone()
         return Sight(case_id, holder, status, epoch, returns, *(json.loads(each or "{}") for each in documents))
 

@@ -6,6 +6,7 @@ from functools import cache
 from sqlalchemy import Engine
 
 from node.db import Database
+from tests.vaults import TEST_VAULT
 
 ROOM = 1 << 30
 """Pages that a database may have while the disk has room."""
@@ -36,7 +37,17 @@ def write_disk(database: Database, image: bytes) -> None:
 def engine_of(slot: int) -> Engine:
     """An engine that is used again and again: what SQLAlchemy compiles is compiled once in a process."""
     del slot
-    return Database("sqlite://").engine
+    return Database("sqlite://", vault=TEST_VAULT).engine
+
+
+def _opened(place: str, sealed: bytes | None) -> bytes | None:
+    """What lies sealed in a column, for those who look at the database from outside of every process."""
+    return None if sealed is None else TEST_VAULT.open(sealed, place.encode())
+
+
+def _opened_text(place: str, sealed: bytes | None) -> str | None:
+    opened = _opened(place, sealed)
+    return None if opened is None else opened.decode()
 
 
 class Disk:
@@ -50,6 +61,8 @@ class Disk:
     def __init__(self, slot: int, image: bytes) -> None:
         self.engine = engine_of(slot)
         self.raw = connection_of(Database("sqlite://", self.engine))
+        self.raw.create_function("bytes_of", 2, _opened)
+        self.raw.create_function("text_of", 2, _opened_text)
         self._changes_before = self.raw.total_changes
         self.restore(image)
 

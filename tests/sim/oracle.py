@@ -86,7 +86,8 @@ class Oracle:
         """The log of a case as its holder has it, by our rules."""
         log = self.logs[case_id]
         for seq, epoch, head, signature, salt, body, kind, center in holder.disk.raw.execute(
-            "SELECT seq, epoch, head, signature, salt, body, kind, center FROM entries WHERE case_id = ? ORDER BY seq",
+            "SELECT seq, epoch, head, signature, salt, text_of('entries.body', body), kind, center FROM entries "
+            "WHERE case_id = ? ORDER BY seq",
             (case_id,),
         ).fetchall():
             where = f"entry {seq} of case {case_id[:8]} at {holder.code}, after all was healed,"
@@ -127,8 +128,8 @@ class Oracle:
         if newest == seen.entries:
             return
         rows = raw.execute(
-            "SELECT case_id, seq, epoch, kind, center, head, signature, salt, body FROM entries "
-            "WHERE rowid > ? ORDER BY case_id, seq",
+            "SELECT case_id, seq, epoch, kind, center, head, signature, salt, text_of('entries.body', body) "
+            "FROM entries WHERE rowid > ? ORDER BY case_id, seq",
             (seen.entries,),
         ).fetchall()
         seen.entries = newest
@@ -270,13 +271,14 @@ class Oracle:
         """What was applied is what the sender's outbox holds under these numbers."""
         sent = dict(
             self._world.machines[peer].disk.raw.execute(
-                "SELECT seq, body FROM outbox WHERE peer = ? AND lane = ? AND seq > ? AND seq <= ?",
+                "SELECT seq, bytes_of('outbox.body', body) FROM outbox "
+                "WHERE peer = ? AND lane = ? AND seq > ? AND seq <= ?",
                 (machine.code, lane, before, applied),
             )
         )
         expected = before + 1
         for first, last, payload in machine.disk.raw.execute(
-            "SELECT first_seq, last_seq, payload FROM received_frames "
+            "SELECT first_seq, last_seq, bytes_of('received_frames.payload', payload) FROM received_frames "
             "WHERE peer = ? AND lane = ? AND first_seq > ? ORDER BY first_seq",
             (peer, lane, before),
         ).fetchall():

@@ -1,10 +1,13 @@
 """When all is repaired: has everybody come to rest, and does everybody agree?"""
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from node.db import Base
+from node.vault import Sealed
 from protocol.compression import decompress
 from protocol.wire import FRAME_MAX_PLAIN_BYTES
 from tests.sim import rehoming
@@ -84,7 +87,7 @@ def _counters(world: "World", at: str, of: str) -> dict[str, int]:
 
 def followers_equal(world: "World") -> str | None:
     """Everybody who follows a case holds the whole log and its fold, byte for byte; nobody else holds any of it."""
-    log = "SELECT seq, head, signature, salt, body FROM entries WHERE case_id = ? ORDER BY seq"
+    log = "SELECT seq, head, signature, salt, text_of('entries.body', body) FROM entries WHERE case_id = ? ORDER BY seq"
     for case_id, written in world.oracle.logs.items():
         custody = world.oracle.custody(case_id)
         keeper = custody.holder or custody.sender
@@ -110,7 +113,7 @@ def followers_equal(world: "World") -> str | None:
     return None
 
 
-_FOLD = "SELECT state FROM cases WHERE id = ?"
+_FOLD = "SELECT text_of('cases.state', state) FROM cases WHERE id = ?"
 
 
 def acknowledged_survive(world: "World") -> str | None:
@@ -138,6 +141,22 @@ _WAITING = {
 }
 
 
+SEALED = tuple(
+    (table.name, column.name)
+    for table in Base.metadata.sorted_tables
+    for column in table.columns
+    if isinstance(column.type, Sealed)
+)
+"""Where the database holds what it does not show by itself."""
+
+
+def _opened(raw: sqlite3.Connection, table: str, column: str) -> bytes:
+    """All that lies sealed in a column, frames unpacked."""
+    query = f"SELECT bytes_of('{table}.{column}', {column}) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - ours
+    values = [value for (value,) in raw.execute(query)]
+    return b"".join(decompress(one, FRAME_MAX_PLAIN_BYTES) if column == "payload" else one for one in values)
+
+
 def sealed_at_relays(world: "World") -> str | None:
     """Nobody's database holds a word of a case that its center never had a right to read."""
     readers: dict[bytes, tuple[str, set[str]]] = {}
@@ -146,10 +165,8 @@ def sealed_at_relays(world: "World") -> str | None:
         if parties:
             readers[parties[0]["name"].encode()] = case_id, world.oracle.readers[case_id]
     for machine in world.machines.values():
-        text = machine.disk.image() + b"".join(
-            decompress(payload, FRAME_MAX_PLAIN_BYTES)
-            for (payload,) in machine.disk.raw.execute("SELECT payload FROM received_frames")
-        )
+        opened = b"".join(_opened(machine.disk.raw, table, column) for table, column in SEALED)
+        text = machine.disk.image() + opened
         for word, (case_id, allowed) in readers.items():
             if machine.code not in allowed and word in text:
                 return f"{machine.code} holds words of case {case_id[:8]}, which it may not read"

@@ -26,6 +26,7 @@ from protocol.codes import default_level
 from protocol.keys import SealingKey
 from tests.conftest import HeldClock
 from tests.status.lives import CENTERS, COUNTY, KEYS, PARENT
+from tests.vaults import TEST_VAULT
 
 PASSWORD = "correct horse battery"
 NAMES = dict(zip(CENTERS, ["祥云县", "祥城镇", "沙龙镇", "城南社区", "城东社区", "谢官营村"], strict=True))
@@ -92,7 +93,7 @@ def center_of(tmp_path: Path, clock: HeldClock, hasher: PasswordHasher) -> Itera
     databases: list[Database] = []
 
     def make(code: str) -> Center:
-        database = Database(f"sqlite:///{tmp_path / code}.db")
+        database = Database(f"sqlite:///{tmp_path / code}.db", vault=TEST_VAULT)
         databases.append(database)
         Base.metadata.create_all(database.engine)
         return make_center(code, database, clock, hasher)
