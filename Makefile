@@ -67,6 +67,15 @@ lint: setup ## Check style, formatting, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: audit
+audit: setup ## Ask the package indexes for known holes in what is locked; where they can't tell, it fails and says so
+	@code=0; \
+	$(BIN)/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip || { code=1; \
+		echo "pip-audit: a hole was found, or this index knows of none and nothing was checked; see above." >&2; }; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm audit --loglevel=error || { code=1; \
+		echo "npm audit: a hole was found, or this registry can't tell and nothing was checked; see above." >&2; }; \
+	exit $$code
+
 .PHONY: format
 format: setup ## Format the code and repair what can be repaired safely
 	$(BIN)/ruff check --fix-only

@@ -35,8 +35,8 @@ def test_a_value_opens_only_with_its_key_and_at_its_place() -> None:
     for wrong, place in ((vault("b"), PLACE), (vault("a"), b"cases.state")):
         with pytest.raises(Unsealable):
             wrong.open(sealed, place)
-    for place in range(len(sealed)):
-        changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
+    for at in range(len(sealed)):
+        changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
         with pytest.raises(Unsealable):
             vault("a").open(changed, PLACE)
 
