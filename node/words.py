@@ -317,6 +317,7 @@ AUDIT_EVENTS: Final[Mapping[str, str]] = {
     Event.FRAME_REFUSED: N_("refused frames of a neighbour"),
     Event.LINK_LIMITED: N_("stopped listening to a neighbour for a while"),
     Event.MESSAGE_REFUSED: N_("refused a message"),
+    Event.CASE_PURGED: N_("party data of a case went, its time was over"),
     Event.DATA_RESEALED: N_("sealed the stored data under a new key"),
     Event.BACKUP_MADE: N_("made a backup"),
     Event.BACKUP_CHECKED: N_("checked a backup"),

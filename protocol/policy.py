@@ -41,6 +41,7 @@ class Policy(Frozen):
         days_low, days_medium, days_high: working days of a term without another deadline, by grade; 0 for none.
         orders_at: steps of the ladder at which a supervision order is written by itself (督办).
         reply_days: working days in which such an order wants its answer.
+        purge_years: years after its end from which a case's party data goes (PIPL §19, §47); 0 for never.
         inspection_days: days in which a center says anew what its inspection found (日排查、零报告); 0: it need not.
         report_weeks: weeks after which the report of a week is missing (周报告); 0: none is asked for.
     """
@@ -62,6 +63,7 @@ class Policy(Frozen):
     days_high: TermDays = 0
     orders_at: frozenset[Rung] = frozenset()
     reply_days: Annotated[int, Field(ge=1, le=60)] = 3
+    purge_years: Annotated[int, Field(ge=0, le=100)] = 0
     inspection_days: Annotated[int, Field(ge=0, le=31)] = 1
     report_weeks: Annotated[int, Field(ge=0, le=52)] = 1
 

@@ -88,6 +88,7 @@ def strictest(above: Policy, below: Policy) -> Policy:
             "days_high": _smaller(above.days_high, below.days_high),
             "orders_at": above.orders_at | below.orders_at,
             "reply_days": min(above.reply_days, below.reply_days),
+            "purge_years": _smaller(above.purge_years, below.purge_years),
             "inspection_days": _smaller(above.inspection_days, below.inspection_days),
             "report_weeks": _smaller(above.report_weeks, below.report_weeks),
         }

@@ -65,6 +65,7 @@ class Event(StrEnum):
     FRAME_REFUSED = "frame_refused"
     LINK_LIMITED = "link_limited"
     MESSAGE_REFUSED = "message_refused"
+    CASE_PURGED = "case_purged"
     DATA_RESEALED = "data_resealed"
     BACKUP_MADE = "backup_made"
     BACKUP_CHECKED = "backup_checked"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from node.audit import heads
-from node.cases import arrivals, log, recovery, reseed, supervision, visiting
+from node.cases import arrivals, log, purging, recovery, reseed, supervision, visiting
 from node.cases.tables import CaseRow
 from node.federation import healing, inbox, kept_backups
 from node.federation.retention import purge_old
@@ -33,6 +33,7 @@ def run(center: "Center") -> None:
     supervision.order_by_rule(center)
     visiting.note_missed(center)
     purge_views(center)
+    purging.go_on(center)
     kept_backups.tidy(center)
     heads.tend(center)
     purge_old(center.database, center.clock)

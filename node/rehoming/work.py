@@ -76,7 +76,7 @@ def _leaving(center: Center, session: Session) -> list[str]:
         EntryRow.kind == Kind.BOUNCED,
         EntryRow.at > center.clock.now() - AGAIN,
     )
-    held = select(CaseRow.id).where(CaseRow.holder == center.code, ~came_back)
+    held = select(CaseRow.id).where(CaseRow.holder == center.code, CaseRow.state.is_not(None), ~came_back)
     return list(session.scalars(held.order_by(CaseRow.ended, CaseRow.registered_at, CaseRow.id).limit(BATCH)))
 
 

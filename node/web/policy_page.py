@@ -80,6 +80,13 @@ FIELDS: Final = (
     Field(name="orders_at", label=N_("Supervision orders by rule"), kind="choices", words="orders_at"),
     Field(name="reply_days", label=N_("Working days to answer such an order"), kind="number", required=True),
     Field(
+        name="purge_years",
+        label=N_("Years after its end from which a case's party data goes"),
+        kind="number",
+        required=True,
+        hint=N_("0: never. A dossier in the archive is kept as long as the archive says."),
+    ),
+    Field(
         name="inspection_days",
         label=N_("Days in which a center states its inspection anew"),
         kind="number",
@@ -153,6 +160,7 @@ def values_of(policy: Policy) -> Values:
         "days_high": str(policy.days_high),
         "orders_at": sorted(policy.orders_at),
         "reply_days": str(policy.reply_days),
+        "purge_years": str(policy.purge_years),
         "inspection_days": str(policy.inspection_days),
         "report_weeks": str(policy.report_weeks),
     }

@@ -8,7 +8,7 @@ from protocol.policy import Policy
 from protocol.policy_order import PolicyClaims, PolicyOrder, check, issue, looser, strictest
 from tests.protocol.examples import COUNTY, MORNING, VILLAGE
 
-MILD = Policy(version=4, inspection_days=7, report_weeks=2)
+MILD = Policy(version=4, inspection_days=7, report_weeks=2, purge_years=10)
 STRICT = Policy(
     version=9,
     mediations_before_escalation=3,
@@ -29,6 +29,7 @@ STRICT = Policy(
     reply_days=1,
     inspection_days=1,
     report_weeks=1,
+    purge_years=5,
 )
 
 

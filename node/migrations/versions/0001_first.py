@@ -382,6 +382,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issuer", "version", name=op.f("pk_policies")),
     )
     op.create_table(
+        "purges",
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("years", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("marked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_purges")),
+    )
+    with op.batch_alter_table("purges", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_purges_due_at"), ["due_at"], unique=False)
+
+    op.create_table(
         "received_frames",
         sa.Column("peer", sa.String(), nullable=False),
         sa.Column("lane", sa.String(), nullable=False),
@@ -588,6 +600,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_received_frames_received_at"))
 
     op.drop_table("received_frames")
+    with op.batch_alter_table("purges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_purges_due_at"))
+
+    op.drop_table("purges")
     op.drop_table("policies")
     with op.batch_alter_table("parked", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_parked_case_id"))
