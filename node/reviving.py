@@ -27,6 +27,7 @@ from node.dump import Reader
 from node.federation.private_file import write_private
 from node.federation.tables import OutboxRow, RecoveryRow
 from node.rehoming import renewing
+from node.reports import inspections
 from node.settings import NoBroker, Settings, load_settings
 from node.unit import Unit, unit_of
 from protocol.centers import Certificate
@@ -74,6 +75,8 @@ def revive(center: Center, unpacked: Path, manifest: Manifest) -> int:
         if table.name in manifest.tables.keys() - TAKEN_OTHERWISE - LEFT_OUT:
             _add_missing(center, dump, table)
     cases = _cases(center, dump)
+    with unit_of(center) as unit:
+        inspections.count_again(unit)
     _unsent(center, dump)
     numbers = {row["year"]: row["last"] for row in _rows(dump, "numbers")}
     with center.database.write() as session:

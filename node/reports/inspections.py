@@ -14,8 +14,12 @@ from sqlalchemy.orm import Session
 from node.accounts.service import Caller
 from node.clock import local_day
 from node.reports.tables import InspectionRow
+from node.status.counters import read_counters
+from node.status.tables import DayCounterRow
 from node.unit import Unit
 from protocol.entries import PLACE_MAX
+
+COUNTED = ("inspections", "zero_reports", "found")
 
 FOUND_MAX = 999
 """Matters that one person finds in a day; more is a typing error."""
@@ -59,6 +63,18 @@ def found_one(unit: Unit, caller: Caller, area: str) -> None:
     row = unit.session.get(InspectionRow, (local_day(unit.now), caller.username))
     found = min(FOUND_MAX, 1 + (row.found if row is not None else 0))
     state(unit, caller, InspectionInput(found=found, area=row.area if row is not None else area))
+
+
+def count_again(unit: Unit) -> None:
+    """Make the counters of each day say what its statements say, where a revived center has these alone."""
+    said: dict[str, Counter[str]] = {}
+    for row in unit.session.scalars(select(InspectionRow)):
+        said.setdefault(row.day, Counter()).update(counts_of(row))
+    for day, counts in said.items():
+        stored = unit.session.get(DayCounterRow, (unit.me, day))
+        change = Counter(counts)
+        change.subtract({name: read_counters(stored.counters).get(name, 0) if stored else 0 for name in COUNTED})
+        unit.ledger.add(day, change)
 
 
 def on_day(session: Session, day: str) -> list[InspectionRow]:

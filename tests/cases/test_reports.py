@@ -3,11 +3,13 @@
 from datetime import date, datetime, time, timedelta
 
 import pytest
+from sqlalchemy import delete, update
 
 from node import policies
 from node.accounts.roles import Role
 from node.clock import LOCAL_ZONE
-from node.reports import weekly
+from node.reports import inspections, weekly
+from node.status.tables import CounterRow, DayCounterRow, SpanCounterRow
 from node.unit import unit_of
 from protocol.errors import BadRecord
 from protocol.messages import Message, Type, source_of
@@ -136,6 +138,22 @@ def test_a_weekly_report_that_did_not_come_is_missing_since_its_week(own_scene: 
     own_scene.fed.clock.advance(timedelta(days=21))
     assert below(town)[VILLAGE]["weekly_missing_since"] == week_of(monday)
     assert below(town)[OTHER_VILLAGE]["weekly_missing_since"] == week_of(monday + timedelta(days=14))
+
+
+def test_a_revived_center_counts_its_statements_again_and_only_once(own_scene: Scene, monday: date) -> None:
+    village = own_scene.village
+    says(village, 0)
+    says(village, 3, role=Role.mediator)
+    own = village.get("/status")["own"]
+    with village.center.database.write() as session:  # what a new database begins with
+        session.execute(delete(DayCounterRow))
+        session.execute(delete(SpanCounterRow))
+        session.execute(update(CounterRow).where(CounterRow.code == VILLAGE).values(counters="{}"))
+    for _ in range(2):
+        with unit_of(village.center) as unit:
+            inspections.count_again(unit)
+    assert village.get("/status")["own"] == own
+    assert village.get("/reports", week=week_of(monday))["figures"]["found"] == 3
 
 
 @pytest.mark.parametrize(
