@@ -15,6 +15,7 @@ from node.cases import conflicts, frozen, granting, transfers
 from node.cases import log as case_log
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
 from node.cases.undelivered import come_back
+from node.federation.tables import RecoveryRow
 from node.unit import Unit
 from protocol.entries import REASON_MAX, Entry, read_entry, read_head, signed_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
@@ -255,7 +256,7 @@ def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
 def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
     """The holder answers our request; of one that our database has forgotten nothing is left to do."""
     row = unit.session.get(RequestRow, payload.request_id)
-    if row is None and unit.center.identity.former:
+    if row is None and _has_forgotten(unit):
         log.info("answer.forgotten", request_id=payload.request_id, sender=message.sender)
         return
     if row is None or not row.mine or row.case_id != payload.case_id:
@@ -264,12 +265,20 @@ def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
         row.state, row.reason = payload.state, payload.reason
 
 
+def _has_forgotten(unit: Unit) -> bool:
+    """Whether our database went back in time once, or began again after it was lost."""
+    return bool(unit.center.identity.former) or unit.session.get(RecoveryRow, unit.me) is not None
+
+
 def on_view(unit: Unit, message: Message, payload: View) -> None:
     """The holder opened a case to us for a while, at our request and with our reason on its log."""
     asked = select(RequestRow.id).where(
         RequestRow.case_id == payload.case_id, RequestRow.kind == Ask.VIEW, RequestRow.mine.is_(True)
     )
     if unit.session.scalar(asked.limit(1)) is None:
+        if _has_forgotten(unit):
+            log.info("view.forgotten", case_id=payload.case_id, sender=message.sender)
+            return
         raise BadRecord("a view that we did not ask for")
     sheet = unit.book.sheet(payload.case_id)
     if sheet.state is None or sheet.state.holder != message.sender:

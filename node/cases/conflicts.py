@@ -3,9 +3,10 @@
 A center that was restored from an old copy may have written, before it knew, where it had written something else
 already. Its own first words have been seen by others, so they stand:
 
-* a higher epoch wins; whoever moved the case on knew more;
-* at equal epoch what others already hold wins over what we wrote ourselves; and an author may correct itself
-  to those who took its later words for the right ones;
+* an author's words that nobody else has built upon, and whose custody nobody was offered, give way to others of the
+  same author: it corrects itself, here or at those who took its later words for the right ones;
+* else a higher epoch wins; whoever moved the case on knew more;
+* at equal epoch what others already hold wins over what we wrote ourselves;
 * what can't be decided yet is held back until its author speaks.
 
 What gives way is not forgotten. It is kept (``LostEntryRow``), and the center that wrote it puts a note on the case,
@@ -26,9 +27,10 @@ from node.i18n import DEFAULT, N_, translate
 from node.unit import Unit
 from node.words import KINDS
 from protocol.case import CaseState
-from protocol.entries import REQUEST_TEXT_MAX, Entry, EntryHead, Kind, Noted, read_entry
+from protocol.entries import REQUEST_TEXT_MAX, Entry, EntryHead, Kind, Noted, read_entry, read_head
 from protocol.errors import RemoteError
-from protocol.messages import Type, read_message
+from protocol.messages import Message, Type, read_message, read_payload
+from protocol.payloads import TransferNotice
 from protocol.requests import Ask, AskNote
 from protocol.sealing import open_own_message
 
@@ -47,9 +49,33 @@ def gives_way(unit: Unit, ours: EntryHead, theirs: EntryHead, sender: str) -> bo
         theirs: the head that came.
         sender: who sent it; ourselves where it comes back to us.
     """
+    same = ours.center == theirs.center and ours.center in {unit.me, sender}
     if theirs.epoch != ours.epoch:
-        return theirs.epoch > ours.epoch
-    return ours.center == theirs.center and ours.center in {unit.me, sender}
+        return theirs.epoch > ours.epoch or (same and _nobody_built_upon(unit, ours))
+    return same
+
+
+def _nobody_built_upon(unit: Unit, ours: EntryHead) -> bool:
+    """Whether our log has only words of this one's author from here on, and we offered custody by none of them."""
+    heads = [read_head(record.head) for record in unit.book.records(ours.case_id, ours.seq - 1)]
+    if any(head.center != ours.center for head in heads):
+        return False
+    written = {(head.epoch, head.seq) for head in heads}
+    return ours.center != unit.me or written.isdisjoint(_transfers_offered(unit, ours.case_id))
+
+
+def _transfers_offered(unit: Unit, case_id: str) -> set[tuple[int, int]]:
+    """Epoch and place in the log of each transfer of a case that a wire has seen."""
+    offered = lock_lanes(unit)
+    found = set()
+    for row in unit.session.scalars(select(OutboxRow).where(OutboxRow.case_id == case_id)):
+        if row.transfer_epoch is None or row.seq > offered.get((row.peer, row.lane), row.seq):
+            continue
+        message = _opened(unit, row)
+        payload = read_payload(message) if message is not None and message.type == Type.TRANSFER else None
+        if isinstance(payload, TransferNotice):
+            found.add((payload.epoch, payload.seq))
+    return found
 
 
 def give_way(unit: Unit, entry: Entry) -> list[Entry]:
@@ -101,15 +127,21 @@ def _void_untold(unit: Unit, case_id: str) -> None:
 
 def _type_of(unit: Unit, row: OutboxRow) -> str | None:
     """What kind of message of ours this is, sealed or not."""
+    message = _opened(unit, row)
+    return message.type if message is not None else None
+
+
+def _opened(unit: Unit, row: OutboxRow) -> Message | None:
+    """A message of ours, its seal opened; None where it can't be."""
     known = unit.center.directory.known
     try:
         message = read_message(row.body)
         if message.type == Type.SEALED:
             sealing = unit.center.identity.sealing
-            message = open_own_message(message, sealing, known.sealing_keys_of(row.destination), known.keys_of(unit.me))
+            return open_own_message(message, sealing, known.sealing_keys_of(row.destination), known.keys_of(unit.me))
     except RemoteError:
         return None
-    return message.type
+    return message
 
 
 def _note(unit: Unit, after: CaseState, lost: Sequence[Entry]) -> None:

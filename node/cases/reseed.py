@@ -99,7 +99,7 @@ def _tell(unit: Unit, case_id: str, peer: str) -> bool:
     """Tell one case as far as its log lets this center know it; says whether there was something to tell."""
     sheet = unit.book.sheet(case_id)
     state = sheet.state
-    if state is None or (sheet.view_until is not None and state.holder != peer):
+    if state is None or (unit.me not in state.followers and sheet.view_until is not None and state.holder != peer):
         return False  # what a broken glass shows is nobody's but the holder's
     flight = state.custody.flight
     if flight is not None and (flight.sender, flight.to) == (unit.me, peer):
