@@ -88,6 +88,8 @@ def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
         assert before is not None
         conflicts.tell(unit, before, lost)
     state = unit.book.state(payload.case_id)
+    if state is not None:
+        transfers.repeat_forgotten(unit, state)
     if state is not None and state.holder != unit.me:
         case_log.withdraw_told(unit, state)
     elif state is not None and not frozen.is_frozen(unit, state.id):  # our own words came back, and the case with them

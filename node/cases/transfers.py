@@ -77,6 +77,17 @@ def deliver(unit: Unit, state: CaseState) -> CaseState:
     return successors.catch_up(unit, held)
 
 
+def repeat_forgotten(unit: Unit, state: CaseState) -> None:
+    """Send a transfer of ours again whose message our database has forgotten: only others knew that it is under way."""
+    flight = state.custody.flight
+    if flight is None or flight.sender != unit.me:
+        return
+    sent = select(OutboxRow.seq).where(OutboxRow.case_id == state.id, OutboxRow.transfer_epoch == state.epoch)
+    if unit.session.scalar(sent.limit(1)) is None and not unit.outbox.transfers(state.id, state.epoch):
+        logger.info("transfer.repeated", case_id=state.id, epoch=state.epoch)
+        repeat(unit, state)
+
+
 def bounce(unit: Unit, case_id: str, epoch: int, reason: str) -> CaseState | None:
     """Take back a transfer of ours that could not be delivered or was refused; None where it is no longer in flight."""
     state = unit.book.state(case_id)

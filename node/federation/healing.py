@@ -32,6 +32,7 @@ from node.cases import log as case_log
 from node.cases import replaying, transfers
 from node.cases.tables import CaseRow, FrozenCaseRow
 from node.federation.tables import IdentityRow, InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
+from node.status.tables import DayCounterRow
 from node.unit import Unit, unit_of
 from protocol.case import CaseState
 from protocol.compression import decompress
@@ -221,6 +222,12 @@ def rewind(center: "Center", peer: str, back: Rewind) -> None:
             .values(acked_seq=back.position.seq, acked_digest=back.position.digest)
         )
     log.warning("peer.restored", peer=peer, lane=back.lane, again_from=back.position.seq + 1)
+
+
+def tell_days_again(center: "Center") -> None:
+    """Our parent's database went back in time: it may have lost days that we keep no messages of."""
+    with center.database.write() as session:
+        session.execute(update(DayCounterRow).values(told=False))
 
 
 def end(center: "Center", peer: str) -> None:

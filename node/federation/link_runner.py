@@ -43,6 +43,7 @@ from protocol.link import (
     Serve,
     State,
     Stopped,
+    StopReason,
     TakeBack,
 )
 from protocol.messages import Lane
@@ -286,6 +287,8 @@ class LinkRunner:
                     marks.append(action)
                 case Stopped():
                     log.error("link.stopped", peer=self.peer, reason=action.reason, detail=action.detail)
+                    if action.reason is StopReason.PEER_RESTORED and self.direction == "up":
+                        self._spawn(self._patiently(partial(healing.tell_days_again, self.center)))
                 case _:
                     await self._do_healing(action)
         if marks:
@@ -332,8 +335,16 @@ class LinkRunner:
 
     async def _compare(self, compare: Compare) -> None:
         ours = await self._patiently(lambda: lanes.digest_at(self.center.database, self.peer, compare))
+        if ours is None and await self._patiently(partial(self._kept_no_longer, compare)):
+            self.outdated = True  # a new session says from where on we keep what we sent
+            return
         await self._do(self.machine.compared(compare, ours, self._now()))
         self._note_state()
+
+    def _kept_no_longer(self, compare: Compare) -> bool:
+        """Whether messages were purged behind this place since the link began."""
+        kept = lanes.read_records(self.center.database, self.peer)[compare.lane].kept
+        return compare.position.seq < kept.seq
 
     async def _mark(self, marks: Sequence[MarkAcked]) -> None:
         for mark in marks:

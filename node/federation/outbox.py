@@ -134,6 +134,11 @@ class Outbox:
         if message.sender != me and message.type in {Type.SEALED, Type.ENTRIES, Type.TRANSFER}:
             self.send(Type.UNDELIVERABLE, Undeliverable(message_id=message.id, reason=reason), message.sender)
 
+    def transfers(self, case_id: str, epoch: int) -> bool:
+        """Whether this unit has a transfer of a case to send."""
+        drafts = (draft for drafts in self._drafts.values() for draft in drafts)
+        return any((draft.case_id, draft.transfer_epoch) == (case_id, epoch) for draft in drafts)
+
     def is_neighbour(self, code: str) -> bool:
         """Whether a link to ``code`` exists and is not revoked."""
         return code in self.neighbours()
