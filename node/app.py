@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from node import brokers, errors_http, links_api
 from node.accounts import api as accounts_api
+from node.attachments import api as attachments_api
 from node.cases import api as cases_api
 from node.cases import stations_api, study_api, subsidies_api
 from node.center import Center
@@ -146,6 +147,7 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(accounts_api.router, prefix=API)
     app.include_router(links_api.router, prefix=API)
     app.include_router(cases_api.router, prefix=API)
+    app.include_router(attachments_api.router, prefix=API)
     app.include_router(study_api.router, prefix=API)
     app.include_router(stations_api.router, prefix=API)
     app.include_router(subsidies_api.router, prefix=API)

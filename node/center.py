@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from node import policies
 from node.accounts.passwords import PasswordHasher
 from node.accounts.throttle import Throttle
+from node.attachments.store import FileStore, Limits
 from node.audit.trail import KEPT_DAYS_MIN
 from node.clock import Clock
 from node.db import Database
@@ -48,6 +49,8 @@ class Center:
         audit_days: days that rows of the audit log are kept.
         backup_to_parent: whether a sealed backup goes to the parent every night, if there is a key for it.
         heard: when each center below us was last heard of with counters as high as ours, by the steady clock.
+        attachments: how large files may be that are let in.
+        files: the attachments; None where there is no data directory.
         random_bytes: source of randomness; seeded in simulations.
         pulse: tells pages what a commit has changed.
     """
@@ -62,6 +65,7 @@ class Center:
     data_dir: Path | None = None
     backup_to_parent: bool = True
     audit_days: int = KEPT_DAYS_MIN
+    attachments: Limits = field(default_factory=Limits)
     throttle: Throttle = field(default_factory=Throttle)
     metrics: Metrics = field(default_factory=Metrics)
     courtesy: Courtesy = field(default_factory=Courtesy)
@@ -70,10 +74,12 @@ class Center:
     reach: "Reach | None" = None
     heard: dict[str, float] = field(default_factory=dict)
     random_bytes: Callable[[int], bytes] = field(default=system_random)
+    files: FileStore | None = field(init=False)
     pulse: Pulse = field(init=False)
     _policy: Policy | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self.files = FileStore(self.data_dir, self.attachments) if self.data_dir is not None else None
         self.pulse = Pulse(self.database)
         self.database.on_change(self._follow_directory)
         self.database.on_change(self._follow_policy)

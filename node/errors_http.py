@@ -9,6 +9,7 @@ a party said. For the same reason it goes no further, since the HTTP server woul
 A refused value is never repeated in the answer, nor logged.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -32,6 +33,20 @@ MAX_BODY_BYTES = 1024 * 1024
 
 LONGER_BODIES = {"/cases/import": 9 * 1024 * 1024, "/api/v1/ledger/imports": 9 * 1024 * 1024}
 """Ledgers that are brought in: a file of 8 MB, and the form around it."""
+
+UPLOAD_MAX_BYTES = 1024 * 1024 * 1024
+"""A form with files that is read at all; what of it is kept, ``node.attachments.receiving`` says."""
+
+UPLOADS = re.compile(r"(?:/api/v1)?/cases/[^/]+/attachments")
+"""Where files come, which go to the disk as they arrive."""
+
+
+def body_limit(path: str) -> int:
+    """Bytes that the body of a request to this path may have."""
+    if UPLOADS.fullmatch(path):
+        return UPLOAD_MAX_BYTES
+    return LONGER_BODIES.get(path, MAX_BODY_BYTES)
+
 
 MAX_FRAMES = 12
 """Innermost places in our own code that are logged of an unexpected error, beside the very innermost."""
@@ -201,7 +216,7 @@ class _BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = LONGER_BODIES.get(scope["path"], MAX_BODY_BYTES)
+        limit = body_limit(scope["path"])
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
             await self._edge.answer(Request(scope), _too_large(limit))(scope, receive, send)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from node.accounts.passwords import PasswordHasher
+from node.attachments.store import MEGABYTE, Limits
 from node.center import Center
 from node.clock import Clock, SystemClock
 from node.db import Database
@@ -95,6 +96,7 @@ def open_center(
         reach=Reach(settings),
         backup_to_parent=settings.backup.to_parent,
         audit_days=settings.audit_days,
+        attachments=Limits(settings.attachment_mb * MEGABYTE, settings.case_attachments_mb * MEGABYTE),
     )
     center.read_policy()
     return center

@@ -29,6 +29,7 @@ class Topic(StrEnum):
     STATUS = "status"
     LINKS = "links"
     POLICY = "policy"
+    FILES = "files"
 
 
 TABLES: Final[dict[str, Topic]] = {
@@ -44,6 +45,7 @@ TABLES: Final[dict[str, Topic]] = {
     "certificates": Topic.LINKS,
     "losses": Topic.LINKS,
     "policies": Topic.POLICY,
+    "attachment_files": Topic.FILES,
 }
 """Which table belongs to which topic; others change nothing that a page shows."""
 

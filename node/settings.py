@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from node.attachments.store import MEGABYTE
 from node.audit.trail import KEPT_DAYS_MIN
 from node.i18n import DEFAULT, N_, Language, translate
 from node.identity import write_private
@@ -30,6 +31,7 @@ from node.settings_broker import Broker, BrokerUrl, ExternalBroker, Host, NoBrok
 from node.trouble import Trouble
 from node.vault import STORAGE_KEY_FILE
 from protocol.codes import CenterCode, LevelName
+from protocol.entries import FILE_MAX_BYTES
 from protocol.errors import BadRecord
 from protocol.keys import from_text
 
@@ -113,6 +115,12 @@ class Settings(BaseSettings):
         ge=KEPT_DAYS_MIN,
         le=36500,
         description=N_("Days that rows of the audit log are kept, 180 at least."),
+    )
+    attachment_mb: int = Field(
+        default=50, ge=1, le=FILE_MAX_BYTES // MEGABYTE, description=N_("Megabytes that one attachment may have.")
+    )
+    case_attachments_mb: int = Field(
+        default=500, ge=1, le=100_000, description=N_("Megabytes that all attachments of one case may have.")
     )
     robot_url: str = Field(
         default="", description=N_("Address of a WeCom or DingTalk group robot that tells what waits; none by default.")

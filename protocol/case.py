@@ -228,7 +228,8 @@ class CaseState(Frozen):
     subsidy: Subsidy | None = None
     inquiries: int = 0
     filed: tuple[Part, ...] = ()
-    """Parts of the dossier that came as paper."""
+    """Parts of the dossier that came as paper, or as a picture of it."""
+    attachments: int = 0
     archive: Archive | None = None
 
     @property

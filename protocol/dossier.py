@@ -8,7 +8,7 @@ from typing import Any
 
 from protocol.case import Archive, CaseState, Outcome
 from protocol.codes import Part, Status
-from protocol.entries import Archived, Entry, Filed
+from protocol.entries import ATTACHMENTS_MAX, Archived, Attached, Entry, Filed
 from protocol.errors import Refused
 from protocol.records import Frozen
 
@@ -93,6 +93,20 @@ def filed(state: CaseState, entry: Entry) -> dict[str, Any]:
         if part not in FILEABLE:
             raise Refused("no-paper", dossier=part)
     return {"filed": tuple(part for part in Part if part in {*state.filed, *body.parts})}
+
+
+def attached(state: CaseState, entry: Entry) -> dict[str, Any]:
+    """Effect of ``attached``: a picture of a paper stands for the paper.
+
+    Raises:
+        Refused: ``too-many-attachments``.
+    """
+    body = entry.body
+    assert isinstance(body, Attached)
+    if state.attachments >= ATTACHMENTS_MAX:
+        raise Refused("too-many-attachments", limit=ATTACHMENTS_MAX)
+    filed = {*state.filed, body.part} if body.part in FILEABLE else set(state.filed)
+    return {"attachments": state.attachments + 1, "filed": tuple(part for part in Part if part in filed)}
 
 
 def archived(state: CaseState, entry: Entry) -> dict[str, Any]:

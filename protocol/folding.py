@@ -354,6 +354,7 @@ _EFFECTS: dict[str, Callable[[CaseState, Entry], Changes]] = {
     Kind.FULFILLED: visits.fulfilled,
     Kind.INQUIRED: lambda state, _entry: {"inquiries": state.inquiries + 1},
     Kind.FILED: dossier.filed,
+    Kind.ATTACHED: dossier.attached,
     Kind.ARCHIVED: dossier.archived,
     Kind.SUBSIDY_CLAIMED: subsidies.claimed,
     Kind.SUBSIDY_JUDGED: subsidies.judged,

@@ -17,6 +17,9 @@ from protocol.codes import CenterCode
 from protocol.errors import BadRecord, LocalError
 from protocol.payloads import (
     Answer,
+    AttachmentAbsent,
+    AttachmentPiece,
+    AttachmentWanted,
     AuditHead,
     BackupOffered,
     BackupPart,
@@ -83,6 +86,9 @@ class Type(StrEnum):
     BACKUP_PART = "cn.liandong.backup.part.v1"
     BACKUP_WANTED = "cn.liandong.backup.wanted.v1"
     BACKUP_OFFERED = "cn.liandong.backup.offered.v1"
+    ATTACHMENT_WANTED = "cn.liandong.attachment.wanted.v1"
+    ATTACHMENT_PIECE = "cn.liandong.attachment.piece.v1"
+    ATTACHMENT_ABSENT = "cn.liandong.attachment.absent.v1"
     AUDIT_HEAD = "cn.liandong.audit.head.v1"
     DAYS = "cn.liandong.status.days.v1"
     WEEKLY_REPORT = "cn.liandong.report.weekly.v1"
@@ -133,6 +139,9 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.BACKUP_PART: BackupPart,
     Type.BACKUP_WANTED: BackupWanted,
     Type.BACKUP_OFFERED: BackupOffered,
+    Type.ATTACHMENT_WANTED: AttachmentWanted,
+    Type.ATTACHMENT_PIECE: AttachmentPiece,
+    Type.ATTACHMENT_ABSENT: AttachmentAbsent,
     Type.AUDIT_HEAD: AuditHead,
     Type.DAYS: Days,
     Type.WEEKLY_REPORT: WeeklyReport,
@@ -143,7 +152,17 @@ PAYLOADS: dict[str, type[Frozen]] = {
 """The payload of each type that is not sealed."""
 
 BULK_TYPES = frozenset(
-    {Type.AUDIT_HEAD, Type.DAYS, Type.WEEKLY_REPORT, Type.BACKUP_PART, Type.BACKUP_WANTED, Type.BACKUP_OFFERED}
+    {
+        Type.ATTACHMENT_WANTED,
+        Type.ATTACHMENT_PIECE,
+        Type.ATTACHMENT_ABSENT,
+        Type.AUDIT_HEAD,
+        Type.DAYS,
+        Type.WEEKLY_REPORT,
+        Type.BACKUP_PART,
+        Type.BACKUP_WANTED,
+        Type.BACKUP_OFFERED,
+    }
 )
 """Types that travel on the bulk lane."""
 

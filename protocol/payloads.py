@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from protocol.case import Subsidy
 from protocol.centers import NKEY, Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
-from protocol.entries import PARTNERS_MAX, PLACE_MAX, REASON_MAX, TITLE_MAX, Kind
+from protocol.entries import FILE_MAX_BYTES, PARTNERS_MAX, PLACE_MAX, REASON_MAX, TITLE_MAX, Kind, Sha256
 from protocol.policy_order import PolicyOrder
 from protocol.records import BODY_MAX_BYTES, NO_NUL, Count, Frozen, Instant, Number, Record, Token
 from protocol.status import DayRow
@@ -27,6 +27,13 @@ BACKUP_PARTS_MAX = 3000
 """Pieces of one backup: 66 MB, the quota of a center at its parent."""
 RELEASED_BY_MAX = 16
 """Certificates that together say where one center is to stand."""
+PIECE_BYTES = 24_000
+"""Bytes of one piece of an attachment, but for its last: 32,000 characters. Two fit into a frame, so a frame of cases
+never waits long."""
+PIECES_MAX = -(-FILE_MAX_BYTES // PIECE_BYTES)
+"""Pieces of one attachment."""
+WANTED_MAX = 24
+"""Pieces that are asked for at once, half a megabyte: what all outboxes on the way hold of one file."""
 YEARS_MAX = 10
 """Years of which a center tells what it lost: more than a center keeps open cases of."""
 
@@ -231,6 +238,45 @@ class BackupOffered(Frozen):
     backup: Token | None = None
     made_at: Instant | None = None
     parts: Count = 0
+
+
+class AttachmentWanted(Frozen):
+    """Give us these pieces of a file that this case names; the sender reads the whole case.
+
+    Attributes:
+        case_id: the case.
+        sha256: of the file's bytes.
+        first: number of the first piece wanted, from 1.
+        last: number of the last one.
+    """
+
+    case_id: Token
+    sha256: Sha256
+    first: Annotated[int, Field(ge=1, le=PIECES_MAX)]
+    last: Annotated[int, Field(ge=1, le=PIECES_MAX)]
+
+
+class AttachmentPiece(Frozen):
+    """A piece of a file that the receiver asked for: ``PIECE_BYTES`` of it, in base64."""
+
+    sha256: Sha256
+    piece: Annotated[int, Field(ge=1, le=PIECES_MAX)]
+    data: Annotated[str, Field(max_length=BODY_MAX_BYTES)]
+
+
+class Absence(StrEnum):
+    """Why a file can't be given."""
+
+    NOT_HERE = "not_here"
+    NO_ACCESS = "no_access"
+
+
+class AttachmentAbsent(Frozen):
+    """We can't give you this file: we don't have it, or you don't read that case whole, as far as we know."""
+
+    case_id: Token
+    sha256: Sha256
+    reason: Absence
 
 
 class AuditHead(Frozen):

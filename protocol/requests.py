@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from protocol.codes import CenterCode
-from protocol.entries import MEMBERS_MAX, REASON_MAX, Member, Name, Reason, RequestText, ShortText
+from protocol.entries import MEMBERS_MAX, REASON_MAX, File, Member, Name, Reason, RequestText, ShortText
 from protocol.errors import BadRecord
 from protocol.keys import SigningKey
 from protocol.records import (
@@ -51,6 +51,7 @@ class Ask(StrEnum):
     RULE = "rule"
     ABSORB = "absorb"
     JUDGE_SUBSIDY = "judge_subsidy"
+    ATTACH = "attach"
     VIEW = "view"
 
 
@@ -169,6 +170,7 @@ BODIES: dict[Ask, type[Frozen]] = {
     Ask.RULE: AskRule,
     Ask.ABSORB: AskAbsorb,
     Ask.JUDGE_SUBSIDY: AskJudgeSubsidy,
+    Ask.ATTACH: File,
     Ask.VIEW: AskReason,
 }
 """The body of each kind."""

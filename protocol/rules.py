@@ -68,6 +68,7 @@ RULES: dict[str, Rule] = {
     Kind.ABSORBED: Rule(ANY - {Status.MERGED}),
     Kind.INQUIRED: Rule(OPEN),
     Kind.FILED: Rule(ANY - {Status.MERGED}),
+    Kind.ATTACHED: Rule(ANY - {Status.MERGED}),
     Kind.ARCHIVED: Rule(ENDED - {Status.MERGED}),
     Kind.VISITED: Rule(ASKED_AFTER),
     Kind.VISIT_MISSED: Rule(ASKED_AFTER),

@@ -10,6 +10,7 @@ import structlog
 import typer
 
 from deploy.bench import catchup as catchup_bench
+from deploy.bench import film as film_bench
 from deploy.bench import latency as latency_bench
 from deploy.bench import link as link_bench
 from deploy.bench import pages as pages_bench
@@ -47,6 +48,18 @@ def latency(
 ) -> None:
     """Time from an escalation at a village to the case at its township, both idle; and memory at rest."""
     _show(latency_bench.measure(escalations, idle), as_json=as_json)
+
+
+@app.command()
+def film(
+    escalations: Annotated[
+        int, typer.Option(min=1, help="How many to measure, idle and beside.")
+    ] = latency_bench.ESCALATIONS,
+    megabytes: Annotated[int, typer.Option(min=1, max=50, help="Size of a film.")] = film_bench.FILM_MB,
+    as_json: AsJson = False,
+) -> None:
+    """Time from an escalation at a village to the case at its township, idle and while a film is on its way."""
+    _show(film_bench.measure(escalations, megabytes), as_json=as_json)
 
 
 @app.command()
@@ -97,7 +110,7 @@ def search(
 @app.command(name="all")
 def everything(as_json: AsJson = False) -> None:
     """Every measurement, one after the other; takes some twenty minutes."""
-    measures = (link_bench, latency_bench, catchup_bench, reconnect_bench, pages_bench, search_bench)
+    measures = (link_bench, latency_bench, film_bench, catchup_bench, reconnect_bench, pages_bench, search_bench)
     for measurement in measures:
         _show(measurement.measure(), as_json=as_json)
 

@@ -14,7 +14,8 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -48,11 +49,10 @@ USER = "bench"
 def measure(escalations: int = ESCALATIONS, idle_s: float = IDLE_S) -> Mapping[str, float | int]:
     """Run all; figures by name, times in milliseconds."""
     with new_pair() as pair:
-        password = secrets.token_urlsafe(16)
-        _add_user(pair.village, password)
+        password = add_user(pair.village)
         with running(pair.township), running(pair.village) as village, opened(pair.township) as township:
             say(f"idle for {idle_s:.0f} s")
-            _until(lambda: _linked(pair.village), "the link is not up")
+            until(lambda: linked(pair.village), "the link is not up")
             time.sleep(idle_s)
             fresh_mb = resident_mb(village.pid)
             say(f"{escalations} escalations")
@@ -79,7 +79,9 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _add_user(settings: Settings, password: str) -> None:
+def add_user(settings: Settings) -> str:
+    """Somebody who may escalate; their password."""
+    password = secrets.token_urlsafe(16)
     with opened(settings) as center, center.database.write() as session:
         create_user(
             session,
@@ -90,27 +92,42 @@ def _add_user(settings: Settings, password: str) -> None:
             password=password,
             roles=[Role.dispatcher],
         )
+    return password
+
+
+@contextmanager
+def signed_in(settings: Settings, password: str) -> Iterator[httpx2.Client]:
+    """A client of a center's API, once its link is up."""
+    until(lambda: linked(settings), "the link is not up")
+    with httpx2.Client(base_url=url(settings) + API) as client:
+        answer = client.post("/login", json={"username": USER, "password": password}).raise_for_status()
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        yield client
+
+
+def register(client: httpx2.Client, matters: Matters) -> str:
+    """Register a matter; its id."""
+    matter = matters.registration().model_dump(mode="json", exclude_none=True)
+    return str(client.post("/cases", json=matter).raise_for_status().json()["id"])
 
 
 def _escalations(pair: Pair, township: Center, password: str, count: int) -> list[float]:
     matters = Matters(seed=1)
     took = []
-    with httpx2.Client(base_url=url(pair.village) + API) as client:
-        answer = client.post("/login", json={"username": USER, "password": password}).raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+    with signed_in(pair.village, password) as client:
         for _ in range(WARM_UP + count):
-            matter = matters.registration().model_dump(mode="json", exclude_none=True)
-            case_id = client.post("/cases", json=matter).raise_for_status().json()["id"]
+            case_id = register(client, matters)
             time.sleep(REST_S)
-            took.append(_escalate(client, township, case_id))
+            took.append(escalate(client, township, case_id))
     return took[WARM_UP:]
 
 
-def _escalate(client: httpx2.Client, township: Center, case_id: str) -> float:
+def escalate(client: httpx2.Client, township: Center, case_id: str) -> float:
+    """Give a case to the township; seconds until its database holds it."""
     given = {"reason": "涉及两个村，请镇里协调", "triggers": ["crosses_villages"]}
     began = time.perf_counter()
     client.post(f"/cases/{case_id}/escalate", json=given).raise_for_status()
-    _until(lambda: _has(township, case_id), "an escalation has not arrived")
+    until(lambda: _has(township, case_id), "an escalation has not arrived")
     return time.perf_counter() - began
 
 
@@ -119,14 +136,20 @@ def _has(township: Center, case_id: str) -> bool:
         return session.scalar(select(CaseRow.holder).where(CaseRow.id == case_id)) == township.code
 
 
-def _linked(settings: Settings) -> bool:
+def linked(settings: Settings) -> bool:
+    """Whether a running center is linked to its parent."""
     return bool(httpx2.get(f"{url(settings)}/readyz").json()["parent"] == "linked")
 
 
-def _until(true: Callable[[], bool], otherwise: str) -> None:
-    until = time.monotonic() + PATIENCE_S
+def until(true: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something is so.
+
+    Raises:
+        RuntimeError: it is not so within ``PATIENCE_S``.
+    """
+    end = time.monotonic() + PATIENCE_S
     while not true():
-        if time.monotonic() > until:
+        if time.monotonic() > end:
             raise RuntimeError(otherwise)
         time.sleep(LOOK_S)
 

@@ -79,6 +79,8 @@ class Action(StrEnum):
     inquire = "inquire"
     file = "file"
     archive = "archive"
+    attach = "attach"
+    open_file = "open_file"
     make_papers = "make_papers"
     export_ledger = "export_ledger"
     export_full = "export_full"
@@ -215,6 +217,8 @@ TABLE: Mapping[Action, Row] = MappingProxyType(
         Action.inquire: Row(_HOUSE, does=_HOLDER),
         Action.file: Row(_HOUSE, does=_HOLDER),
         Action.archive: Row(_HOUSE, does=_HOLDER),
+        Action.attach: Row(_HOUSE, does=_HOLDER, asks=_FOLLOWERS),
+        Action.open_file: Row(_HOUSE, does=_HOLDER | _FOLLOWERS),
         Action.make_papers: Row(_HOUSE, does=_READERS),
         Action.export_ledger: Row(_DESK),
         Action.export_full: Row(frozenset({Role.director})),

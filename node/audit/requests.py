@@ -76,6 +76,17 @@ def note_papers(center: Audited, request: Request, caller: Named, case_id: str, 
         trail.record(session, center.clock.now(), actor, Event.PAPERS_MADE, case_id=case_id, subject=paper)
 
 
+def note_opened(center: Audited, request: Request, caller: Named, case_id: str, seq: int) -> None:
+    """Somebody opens an attachment of a case; its name may be a person's, so the log has only its entry.
+
+    Raises:
+        DatabaseUnavailable: it can't be recorded now.
+    """
+    with center.database.write() as session:
+        actor = actor_of(request, caller)
+        trail.record(session, center.clock.now(), actor, Event.FILE_OPENED, case_id=case_id, subject=str(seq))
+
+
 def note_shown(center: Audited, request: Request, caller: Named, case_id: str, **which: str) -> None:
     """Somebody has one masked field of one party shown in clear.
 

@@ -51,6 +51,7 @@ class Event(StrEnum):
     FIELD_SHOWN = "field_shown"
     GLASS_BROKEN = "glass_broken"
     PAPERS_MADE = "papers_made"
+    FILE_OPENED = "file_opened"
     EXPORTED = "exported"
     IMPORTED = "imported"
     USER_CREATED = "user_created"

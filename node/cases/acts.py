@@ -284,6 +284,12 @@ def _joint_entry(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> 
     return log.write(unit, state.id, Kind.JOINT_NOTED, body, actor)
 
 
+def _attach(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
+    assert isinstance(given, inputs.AttachInput)
+    body = e.Attached(center=unit.me, **given.model_dump(exclude={"epoch"}))
+    return log.write(unit, state.id, Kind.ATTACHED, body, actor)
+
+
 def _answer(unit: Unit, state: CaseState, given: BaseModel, actor: str) -> CaseState:
     assert isinstance(given, AnswerInput)
     body = e.Answered(urge_seq=given.urge_seq, text=given.text)
@@ -317,6 +323,7 @@ HOLDER: dict[str, Holding] = {
     "fulfilments": _simple(Kind.FULFILLED, _as(e.Fulfilled)),
     "inquiries": _simple(Kind.INQUIRED, _as(e.Inquired)),
     "filings": _simple(Kind.FILED, _as(e.Filed)),
+    "attachments": _attach,
     "archive": _simple(Kind.ARCHIVED, _as(e.Archived)),
     "fail": _fail,
     "withdraw": _simple(Kind.WITHDRAWN, _as(e.WithReason)),
@@ -351,6 +358,7 @@ def _body(body_type: type[Frozen], *but: str) -> Asking:
 
 ASKED: dict[str, tuple[Ask, Asking]] = {
     "notes": (Ask.NOTE, _body(r.AskNote)),
+    "attachments": (Ask.ATTACH, _body(e.File)),
     "reopen": (Ask.REOPEN, _body(r.AskReason)),
     "follow-ups": (Ask.VISIT, _body(r.AskVisit)),
     "urge": (Ask.URGE, _body(r.AskUrge)),

@@ -58,7 +58,7 @@ def register(
         parties = tuple(Party.model_validate(party.model_dump(exclude_none=True)) for party in given.parties)
         values = given.model_dump(exclude={"parties"})
         state = service.register(unit, service.Registration(parties=parties, **values), caller.display_name)
-        return trying.answer(unit.session, _document(unit, state), 201)
+        return trying.answer(unit.session, case_answer(unit, state), 201)
 
 
 @router.get("/cases")
@@ -97,7 +97,8 @@ def case(
     return document
 
 
-def _document(unit: Unit, state: CaseState) -> CaseDocument:
+def case_answer(unit: Unit, state: CaseState) -> CaseDocument:
+    """The case as this unit leaves it."""
     unit.book.flush()
     unit.session.flush()
     row = unit.session.get(CaseRow, state.id)
@@ -113,7 +114,7 @@ def act(here: Center, trying: Attempt, caller: Caller, case_id: str, name: str, 
         done = perform(unit, case_id, name, given, caller.display_name)
         if isinstance(done, RequestRow):
             return trying.answer(unit.session, RequestAnswer(request=request_out(done)), 202)
-        return trying.answer(unit.session, _document(unit, done), 200)
+        return trying.answer(unit.session, case_answer(unit, done), 200)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import delete, select
 
 from node.access import Access
+from node.attachments import rows as attachment_rows
 from node.cases import conflicts, frozen, granting, transfers
 from node.cases import log as case_log
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
@@ -297,4 +298,5 @@ def purge_views(unit: Unit, limit: int = 100) -> int:
         sheet = unit.book.sheet(case_id)
         sheet.state, sheet.view_until, sheet.dirty = None, None, True
         unit.session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
+        attachment_rows.forget(unit.session, case_id)
     return len(case_ids)

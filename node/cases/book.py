@@ -12,7 +12,8 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from node.access import Access
-from node.cases.call_rows import forget, project
+from node.attachments import rows as attachment_rows
+from node.cases import call_rows
 from node.cases.searched import Changes, findable
 from node.cases.sheet import Sheet, columns_of, read_sheet
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow
@@ -104,7 +105,7 @@ class Book:
         sheet.state, sheet.dirty = kept, True
         sheet.new_entries = [entry for entry in sheet.new_entries if entry.head.seq <= after_seq]
         self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id, EntryRow.seq > after_seq))
-        forget(self._session, case_id, after_seq)
+        self._forget(case_id, after_seq)
         return [entry for entry in entries if entry.head.seq > after_seq]
 
     def drop(self, case_id: str) -> None:
@@ -114,8 +115,12 @@ class Book:
         sheet.state, sheet.counted, sheet.held_back, sheet.dirty = None, None, False, True
         sheet.new_entries.clear()
         self._session.execute(delete(EntryRow).where(EntryRow.case_id == case_id))
-        forget(self._session, case_id)
+        self._forget(case_id)
         self._session.execute(delete(HeldBackRow).where(HeldBackRow.case_id == case_id))
+
+    def _forget(self, case_id: str, after_seq: int = 0) -> None:
+        call_rows.forget(self._session, case_id, after_seq)
+        attachment_rows.forget(self._session, case_id, after_seq)
 
     def _count(self, sheet: Sheet) -> None:
         """Count what changed. What others wrote counts by the state that it led to, hence all of it at once."""
@@ -172,7 +177,8 @@ class Book:
         self._write_rows(dirty)
         entries = [entry for sheet in dirty.values() for entry in sheet.new_entries]
         insert_rows(self._session.connection(), _ENTRY, _ENTRY_COLUMNS, map(_entry_values, entries))
-        project(self._session, self._me, entries)
+        call_rows.project(self._session, self._me, entries)
+        attachment_rows.project(self._session, entries)
         for sheet in dirty.values():
             sheet.new_entries.clear()
             sheet.dirty = False

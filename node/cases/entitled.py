@@ -24,6 +24,7 @@ ACTIONS: Mapping[Ask, Action] = MappingProxyType(
         Ask.RECALL: Action.recall,
         Ask.VISIT: Action.follow_up,
         Ask.REOPEN: Action.reopen,
+        Ask.ATTACH: Action.attach,
         Ask.LEAD_ORDER: Action.lead_order,
         Ask.RULE: Action.rule,
         Ask.ABSORB: Action.absorb,

@@ -283,6 +283,14 @@ def _visit(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     visiting.visit(unit, state, visited, request.head.actor)
 
 
+def _attach(unit: Unit, state: CaseState, request: CaseRequest) -> None:
+    """One who follows the case has a file for it; its bytes come from there."""
+    body, asker = request.body, request.head.center
+    assert isinstance(body, e.File)
+    attached = e.Attached(center=asker, request=request.record, **body.model_dump())
+    log.write(unit, state.id, Kind.ATTACHED, attached, request.head.actor)
+
+
 def _reopen(unit: Unit, state: CaseState, request: CaseRequest) -> None:
     body, asker = request.body, request.head.center
     assert isinstance(body, r.AskReason)
@@ -363,6 +371,7 @@ _GRANTS: dict[Ask, Callable[[Unit, CaseState, CaseRequest], None]] = {
     Ask.RECALL: _recall,
     Ask.VISIT: _visit,
     Ask.REOPEN: _reopen,
+    Ask.ATTACH: _attach,
     Ask.LEAD_ORDER: _lead_order,
     Ask.RULE: _rule,
     Ask.ABSORB: _absorb,

@@ -206,6 +206,17 @@ class FileInput(Input):
     note: Annotated[str, Field(max_length=e.TEXT_MAX)] | None = None
 
 
+class AttachInput(Input):
+    """A file that has come (附件): what it is was judged by its content, how long it is was counted."""
+
+    name: e.FileName
+    type: e.MediaType
+    size: Annotated[int, Field(ge=1, le=e.FILE_MAX_BYTES)]
+    sha256: e.Sha256
+    part: Part | None = None
+    note: e.FileNote | None = None
+
+
 class ArchiveInput(Input):
     """How long the dossier of an ended case is kept, and why parts of it are missing."""
 

@@ -1,4 +1,4 @@
-"""Party data goes when its time is over: bodies of a case's log, its state, what was asked about it. Heads stay.
+"""Party data goes when its time is over: bodies of a case's log, its state, its files, what was asked. Heads stay.
 
 Theory of operation. ``Policy.purge_years`` says how many years after its end a case is kept; 0, the beginning, purges
 nothing. A dossier in the archive is kept as long as the archive says, if that is longer. A case whose time is over is
@@ -15,6 +15,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.access import Access
+from node.attachments.purging import drop_files_of
 from node.audit.trail import SYSTEM, Event, record
 from node.cases.sheet import header_of
 from node.cases.tables import CallRow, CaseRow, EntryRow, HeldBackRow, LostEntryRow, RequestRow
@@ -148,4 +149,5 @@ def purge(unit: Unit, case_id: str) -> None:
     unit.session.execute(bodies)
     for table in (RequestRow, HeldBackRow, LostEntryRow, CallRow):
         unit.session.execute(delete(table).where(table.case_id == case_id))
+    drop_files_of(unit, [case_id])
     record(unit.session, unit.now, SYSTEM, Event.CASE_PURGED, case_id=case_id, subject=state.number)

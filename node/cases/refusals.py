@@ -73,6 +73,7 @@ _TOLD: dict[str, tuple[int, str, str]] = {
     ),
     "dossier-incomplete": (409, N_("dossier-incomplete"), N_("The dossier is not complete yet. Missing: {dossier}.")),
     "no-paper": (422, "invalid", N_("The part {dossier} is printed from the log; nothing is put in.")),
+    "too-many-attachments": (409, N_("too-many-attachments"), N_("A case has at most {limit} attachments.")),
     "already-archived": (409, N_("already-archived"), N_("The dossier is in the archive already.")),
     "wrong-shares": (422, "invalid", N_("The shares must add up to {yuan} yuan.")),
     "no-such-claim": (409, N_("no-such-claim"), N_("No claim of a subsidy waits here.")),

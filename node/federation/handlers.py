@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import update
 
 from node import policies
+from node.attachments import gathering, serving
 from node.audit import heads
 from node.cases import arrivals, recovery, reseed, undelivered
 from node.certifying import spread, store
@@ -80,6 +81,9 @@ HANDLERS: dict[str, Handler] = {
     Type.BACKUP_PART: kept_backups.on_part,
     Type.BACKUP_WANTED: kept_backups.on_wanted,
     Type.BACKUP_OFFERED: kept_backups.on_offered,
+    Type.ATTACHMENT_WANTED: serving.on_wanted,
+    Type.ATTACHMENT_PIECE: gathering.on_piece,
+    Type.ATTACHMENT_ABSENT: gathering.on_absent,
     Type.AUDIT_HEAD: heads.on_head,
     Type.DAYS: descendants.on_days,
     Type.WEEKLY_REPORT: weekly.on_report,

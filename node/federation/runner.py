@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from node.attachments.gatherer import Gatherer
 from node.db import DatabaseUnavailable
 from node.directory import CERTIFICATES
 from node.federation import chores, doorkeeper, lanes, nightly
@@ -109,6 +110,7 @@ class Federation:
             self._tick_loop,
             self._status_loop,
             self._chores_loop,
+            Gatherer(self.center).run,
             self._changes_loop,
             self._probe_loop,
         ):
@@ -126,9 +128,8 @@ class Federation:
 
     async def _start_parent(self) -> None:
         if self.parent is not None:
-            await self.parent.start(
-                [f"dn.{self.center.code}"], self._on_parent_frame, lambda up: self._on_wire("up", up=up)
-            )
+            subjects = [f"dn.{self.center.code}"]
+            await self.parent.start(subjects, self._on_parent_frame, lambda up: self._on_wire("up", up=up))
 
     async def stop(self) -> None:
         """Stop all links and close the wires."""

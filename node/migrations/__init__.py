@@ -114,6 +114,7 @@ def check(found: str | None) -> None:
 def all_tables() -> type[Base]:
     """``Base`` with every table of the service in its metadata."""
     import node.accounts.tables  # noqa: PLC0415 - who only opens a database needs none of them here
+    import node.attachments.tables  # noqa: PLC0415
     import node.audit.tables  # noqa: PLC0415
     import node.cases.purging  # noqa: PLC0415
     import node.cases.searched  # noqa: PLC0415

@@ -90,7 +90,7 @@ class VisitFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FilingFacts:
-    """Papers that were put into the dossier (归卷)."""
+    """Papers that were put into the dossier (归卷), and files that belong to it."""
 
     day: str = ""
     pages: str = ""
@@ -321,11 +321,11 @@ class _Reader:
             FilingFacts(
                 day=day_of(entry.at),
                 pages=_text(entry, "pages"),
-                note=_text(entry, "note"),
+                note="，".join(text for text in (_text(entry, "name"), _text(entry, "note")) if text),
                 by=entry.actor,
             )
-            for entry in self._all(Kind.FILED)
-            if part in _list(entry, "parts")
+            for entry in (*self._all(Kind.FILED), *self._all(Kind.ATTACHED))
+            if part in (*_list(entry, "parts"), _text(entry, "part"))
         )
         return found or (FilingFacts(),) * _ROWS
 

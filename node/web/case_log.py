@@ -39,6 +39,7 @@ _MARKS: Final[Mapping[str, tuple[str, Tone]]] = {
     Kind.MERGED: ("copy", ""),
     Kind.INQUIRED: ("search", ""),
     Kind.FILED: ("files", ""),
+    Kind.ATTACHED: ("paperclip", ""),
     Kind.ARCHIVED: ("archive", "good"),
     Kind.VISITED: ("phone-check", "good"),
     Kind.SUBSIDY_CLAIMED: ("file-text", ""),
@@ -89,6 +90,8 @@ _LABELS: Final[Mapping[str, str]] = {
     "inquirers": N_("Asked by"),
     "asked": N_("Who was asked"),
     "parts": N_("Parts of the dossier"),
+    "name": N_("File"),
+    "part": N_("Part of the dossier"),
     "pages": N_("Sheets"),
     "retention": N_("Kept for"),
     "members": N_("Members"),
@@ -200,8 +203,9 @@ class LogWriter:
     def _shown(self, kind: str, name: str, value: object) -> str:
         if name in _CENTERS and not (name == "to" and kind == Kind.REFERRED):
             return self._many(value, self._name_of)
-        if name in ("grade", "triggers", "category", "source", "rung", "manner", "parts", "retention"):
-            return self._many(value, lambda code: word(self._language, name, code))
+        if name in ("grade", "triggers", "category", "source", "rung", "manner", "part", "parts", "retention"):
+            words = "parts" if name == "part" else name
+            return self._many(value, lambda code: word(self._language, words, code))
         if isinstance(value, bool):
             return translate(self._language, N_("yes") if value else N_("no"))
         if name in _INSTANTS:

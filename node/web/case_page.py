@@ -9,14 +9,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from node.accounts.roles import Action
+from node.accounts.roles import Action, allowed
 from node.accounts.service import Caller
+from node.attachments.opening import read_attachments
 from node.audit.requests import note_look, note_shown
 from node.cases.path import stops_of
 from node.cases.refusals import told
 from node.errors_http import language_of
 from node.i18n import N_, Language, translate
 from node.problems import Problem
+from node.web.attachments_page import may_attach
 from node.web.case_actions import BY_ACT
 from node.web.case_log import log_lines
 from node.web.case_offers import leading, offered, open_urges, why_not_closed
@@ -87,6 +89,8 @@ def _page(
         why=why_not_closed(situation, caller.roles),
         orders=open_urges(case.state) if case.state is not None else [],
         visits=planned_visits(case),
+        attachments=read_attachments(center, case_id) if case.state is not None else [],
+        may_attach=may_attach(center.code, case) and allowed(caller.roles, Action.attach),
         lacking=dossier.missing(case.state) if case.state is not None else [],
         actions=actions,
         leading=leading(situation, actions),

@@ -19,6 +19,7 @@ from node.problems import Problem
 from node.web import (
     account_page,
     act_pages,
+    attachments_page,
     audit_page,
     backups_page,
     board_page,
@@ -62,6 +63,7 @@ _PARTS: Final = (
     register_page.router,
     case_page.router,
     dossier_page.router,
+    attachments_page.router,
     act_pages.router,
     links_page.router,
     users_page.router,

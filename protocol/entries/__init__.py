@@ -3,6 +3,17 @@
 Kinds are past tense: an entry says what happened. Bodies are frozen, fields are only ever added.
 """
 
+from protocol.entries.attachments import (
+    ATTACHMENTS_MAX,
+    FILE_MAX_BYTES,
+    FILE_NAME_MAX,
+    Attached,
+    File,
+    FileName,
+    FileNote,
+    MediaType,
+    Sha256,
+)
 from protocol.entries.calls import Called, Reported
 from protocol.entries.dossier import PAGES_MAX, Archived, Filed, Inquired
 from protocol.entries.entry import (
@@ -67,9 +78,12 @@ from protocol.entries.supervision import Answered, Extended, LeadOrdered, Ruled,
 from protocol.entries.transfers import Assigned, Bounced, Delivered, Escalated, Recalled, Rehomed, Replaced, Transfer
 
 __all__ = [
+    "ATTACHMENTS_MAX",
     "BODIES",
     "CONTEXT",
     "DEPARTMENTS_MAX",
+    "FILE_MAX_BYTES",
+    "FILE_NAME_MAX",
     "JUDGES_MAX",
     "MEDIATORS_MAX",
     "MEMBERS_MAX",
@@ -94,6 +108,7 @@ __all__ = [
     "Answered",
     "Archived",
     "Assigned",
+    "Attached",
     "Body",
     "Bounced",
     "Called",
@@ -108,6 +123,9 @@ __all__ = [
     "Escalated",
     "Extended",
     "Failed",
+    "File",
+    "FileName",
+    "FileNote",
     "Filed",
     "Fulfilled",
     "Graded",
@@ -117,6 +135,7 @@ __all__ = [
     "JointNoted",
     "Kind",
     "LeadOrdered",
+    "MediaType",
     "Mediated",
     "Member",
     "Merged",
@@ -136,6 +155,7 @@ __all__ = [
     "Reported",
     "RequestText",
     "Ruled",
+    "Sha256",
     "Share",
     "ShortText",
     "SubsidyClaimed",

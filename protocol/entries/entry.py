@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from protocol.entries import calls, dossier, joint, matter, mediation, subsidies, supervision, transfers
+from protocol.entries import attachments, calls, dossier, joint, matter, mediation, subsidies, supervision, transfers
 from protocol.entries.kinds import Kind
 from protocol.entries.parts import Body, WithReason
 from protocol.errors import BadRecord
@@ -33,6 +33,7 @@ BODIES: dict[str, type[Body]] = {
     Kind.ABSORBED: matter.Absorbed,
     Kind.INQUIRED: dossier.Inquired,
     Kind.FILED: dossier.Filed,
+    Kind.ATTACHED: attachments.Attached,
     Kind.ARCHIVED: dossier.Archived,
     Kind.VISITED: mediation.Visited,
     Kind.VISIT_MISSED: mediation.VisitMissed,

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ABSORBED = "absorbed"
     INQUIRED = "inquired"
     FILED = "filed"
+    ATTACHED = "attached"
     ARCHIVED = "archived"
     VISITED = "visited"
     VISIT_MISSED = "visit_missed"

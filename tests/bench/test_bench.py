@@ -57,6 +57,13 @@ def test_villages_that_come_back_together_are_all_linked_and_drained() -> None:
     assert 0 < figures["linked_after_s"] <= figures["drained_after_s"] < 60
 
 
+def test_a_film_on_its_way_to_a_township_and_the_escalations_beside_it() -> None:
+    figures = bench("film", "--escalations", "3", "--megabytes", "2")
+    assert figures["escalations"] == 3
+    assert figures["film_mb_per_s"] > 0
+    assert 0 < figures["beside_film_ms_median"] < 5000, "it does not wait for the film"
+
+
 def test_an_escalation_is_timed_beside_a_bare_round_trip_and_a_bare_commit() -> None:
     figures = bench("latency", "--escalations", "2", "--idle", "1")
     assert figures["escalations"] == 2

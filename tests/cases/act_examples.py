@@ -24,6 +24,7 @@ EXAMPLES: Mapping[str, Json] = {
     "inquiries": _INQUIRY,
     "filings": {"parts": ["application"]},
     "archive": {"retention": "long"},
+    "attachments": {},
     "fail": _REASON,
     "withdraw": _REASON,
     "refer": {**_REASON, "to": "法院"},

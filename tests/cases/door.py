@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import FastAPI
@@ -19,9 +20,18 @@ from node.app import assemble
 from node.center import Center
 from node.db import Database
 from node.web.session import cookie_name
+from tests.cases.pictures import photo
 from tests.federation_kit import PASSWORD
 
 HOST = "center.test"
+
+
+_HEAD = b'--form\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+A_FILE: dict[str, Any] = {
+    "content": _HEAD + photo() + b"\r\n--form--\r\n",
+    "headers": {"content-type": "multipart/form-data; boundary=form"},
+}
+"""What is sent where files come."""
 
 
 class _UndoneError(Exception):
@@ -105,7 +115,9 @@ class Door:
         api = path.startswith("/api/")
         headers = {"host": HOST, "accept-language": "en"}
         body = b""
-        if method in {"POST", "PUT", "PATCH"}:
+        if method == "POST" and path.endswith("/attachments"):
+            body, headers = A_FILE["content"], headers | A_FILE["headers"] | {"sec-fetch-site": "same-origin"}
+        elif method in {"POST", "PUT", "PATCH"}:
             body = (json.dumps(given or {}) if api else urlencode(given or {})).encode()
             headers["content-type"] = "application/json" if api else "application/x-www-form-urlencoded"
             headers["sec-fetch-site"] = "same-origin"

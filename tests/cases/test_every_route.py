@@ -22,7 +22,7 @@ from node.level import load_level
 from protocol.errors import Refused
 from protocol.requests import Ask
 from tests.cases.act_examples import EXAMPLES
-from tests.cases.door import Door, Said
+from tests.cases.door import A_FILE, Door, Said
 from tests.cases.scene import COUNTY, FAR_VILLAGE, OTHER_TOWN, OTHER_VILLAGE, TOWN, VILLAGE, Scene
 
 LEVELS = ("county", "township", "village")
@@ -49,6 +49,9 @@ PLACES = {
 """What stands in the places of a path; ``none`` in all others."""
 
 FORM = {"text": "试一试"}
+
+ATTACHED = "2"
+"""The entry of the file that every case here has: the one behind its registration."""
 
 
 # --- the table is whole ----------------------------------------------------------------------------------------------
@@ -134,6 +137,8 @@ def standings(sqlite_scene: Scene) -> dict[str, Standing]:
     case = scene.village.registers(grade="high", parties=[{"name": "张三", "phone": "13800000001"}])
     seen = scene.village.registers(grade="high")
     given = scene.town.registers(grade="high")
+    for holder, one in ((scene.village, case), (scene.village, seen), (scene.town, given)):
+        assert holder.request("POST", f"/cases/{one}/attachments", **A_FILE).status_code == 200
     scene.village.does(case, "escalate", reason="重大")
     scene.town.does(given, "assign", **EXAMPLES["assign"])
     scene.settle()
@@ -207,7 +212,7 @@ def _wanted(route: GuardedRoute, role: Role, relations: frozenset[Relation]) -> 
         return "404"
     if relations & row.does:
         return "done"
-    if action in {Action.read_whole, Action.show_field, Action.make_papers}:
+    if action in {Action.read_whole, Action.show_field, Action.make_papers, Action.open_file}:
         return "404"
     reads_all = bool(relations & TABLE[Action.read_whole].does)
     sends = route.method == "POST" and reads_all and row.asks  # the holder judges, who may know more than the sender
@@ -226,7 +231,11 @@ def _fits(wanted: str, said: Said) -> bool:
     if wanted == "404":
         return said.status == 404
     if wanted in {"not-holder", "holder-cannot-ask"}:
-        return said.status in {409, 422} and said.type in {wanted, ""}  # "": a page with the reason on it
+        return said.status in {409, 422} and said.type in {
+            wanted,
+            "not-a-follower",
+            "",
+        }  # "": a page with the reason on it
     return said.status in {200, 202, 303, 409, 422} and said.type not in {"not-holder", "holder-cannot-ask"}
 
 
@@ -262,7 +271,8 @@ def _routes(door: Door) -> Iterator[GuardedRoute]:
 
 
 def _path(route: GuardedRoute, case_id: str = "") -> str:
-    places = {**PLACES, "{case_id}": case_id, "{name}": "phone" if "/parties/" in route.path else "cover"}
+    seq = ATTACHED if "/attachments/" in route.path else PLACES["{seq}"]
+    places = {**PLACES, "{case_id}": case_id, "{seq}": seq, "{name}": "phone" if "/parties/" in route.path else "cover"}
     return re.sub(r"\{\w+\}", lambda found: places.get(found[0], "none"), route.path)
 
 

@@ -212,6 +212,7 @@ BODIES: dict[Kind, Body] = {
         held_at=START, place="三组", inquirers=("王调解员",), asked="周某", text="沟是两家共用的"
     ),
     Kind.FILED: e.Filed(parts=(Part.NOTICE,)),
+    Kind.ATTACHED: e.Attached(name="照片.jpg", type="image/jpeg", size=1, sha256="5a" * 32, center=VILLAGE),
     Kind.ARCHIVED: e.Archived(retention=Retention.SHORT, explanation="当场口头告知"),
     Kind.VISITED: e.Visited(held_at=START, method="上门"),
     Kind.ESCALATED: e.Escalated(to=TOWN, reason="超出能力"),

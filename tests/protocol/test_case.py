@@ -44,6 +44,7 @@ merged              +         +         +        +      +      -       -        
 absorbed            +         +         +        +      +      +       +         +       -
 inquired            +         +         +        +      +      -       -         -       -
 filed               +         +         +        +      +      +       +         +       -
+attached            +         +         +        +      +      +       +         +       -
 archived            -         -         -        -      -      +       +         +       -
 visited             -         -         -        +      +      +       -         -       -
 escalated           +         +         +        +      +      -       -         -       -

@@ -9,7 +9,7 @@ from protocol.codes import Part, Retention, Status
 from protocol.dossier import missing, parts_of
 from protocol.entries import Kind
 from protocol.errors import Refused
-from tests.protocol.case_logs import START, Log, in_status, mediated
+from tests.protocol.case_logs import START, VILLAGE, Log, in_status, mediated
 
 DAY = date(2026, 3, 9)
 ARCHIVED = e.Archived(retention=Retention.LONG)
@@ -31,6 +31,31 @@ def complete() -> Log:
     log.append(Kind.FULFILLED, e.Fulfilled(agreement_seq=agreed.agreement_seq, term=1, on=DAY))
     log.append(Kind.VISITED, e.Visited(held_at=START, method="电话", visit_on=DAY))
     return log
+
+
+def photo_of(part: Part | None) -> e.Attached:
+    return e.Attached(name="照片.jpg", type="image/jpeg", size=1, sha256="5a" * 32, part=part, center=VILLAGE)
+
+
+def test_a_picture_of_a_paper_stands_for_the_paper_and_one_of_anything_else_for_nothing() -> None:
+    log = Log()
+    for part in (Part.IDENTITY, Part.MEDIATION, None):
+        log.append(Kind.ATTACHED, photo_of(part))
+    assert (log.state.filed, log.state.attachments) == ((Part.IDENTITY,), 3)
+
+
+def test_a_case_has_so_many_files_and_no_more() -> None:
+    log = Log()
+    for _ in range(e.ATTACHMENTS_MAX):
+        log.append(Kind.ATTACHED, photo_of(None))
+    with pytest.raises(Refused, match="too-many-attachments"):
+        log.append(Kind.ATTACHED, photo_of(None))
+
+
+@pytest.mark.parametrize("name", ["", "a/b.jpg", "a\\b.jpg", "a\nb.jpg", "x" * 121])
+def test_a_file_has_a_name_without_folders(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        e.File(name=name, type="image/jpeg", size=1, sha256="5a" * 32)
 
 
 def test_a_dossier_has_thirteen_parts_in_their_order() -> None:

@@ -31,7 +31,11 @@ from protocol.messages import (
 from protocol.payloads import (
     CERTIFICATES_MAX,
     POLICIES_MAX,
+    Absence,
     Answer,
+    AttachmentAbsent,
+    AttachmentPiece,
+    AttachmentWanted,
     AuditHead,
     BackupOffered,
     BackupPart,
@@ -116,6 +120,9 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.LOST: Lost(incarnation="i"),
     Type.TOLD: Told(incarnation="i", cases=3),
     Type.RECOVERED: Recovered(incarnation="i", cases=3, lost={2026: "1-3,7"}),
+    Type.ATTACHMENT_WANTED: AttachmentWanted(case_id="c", sha256="5a" * 32, first=1, last=24),
+    Type.ATTACHMENT_PIECE: AttachmentPiece(sha256="5a" * 32, piece=1, data="AAAA"),
+    Type.ATTACHMENT_ABSENT: AttachmentAbsent(case_id="c", sha256="5a" * 32, reason=Absence.NOT_HERE),
     Type.BACKUP_PART: BackupPart(backup="5a" * 16, made_at=MORNING, part=1, parts=2, data="AAAA"),
     Type.BACKUP_WANTED: BackupWanted(incarnation="i"),
     Type.BACKUP_OFFERED: BackupOffered(backup="5a" * 16, made_at=MORNING, parts=2),
@@ -193,8 +200,11 @@ def test_a_payload_that_does_not_parse_is_the_peers_fault_and_not_quoted() -> No
     assert "13912345678" not in str(caught.value) + str(caught.value.__cause__)
 
 
-def test_only_daily_rows_weekly_reports_heads_and_backups_travel_in_bulk() -> None:
+def test_only_files_daily_rows_weekly_reports_heads_and_backups_travel_in_bulk() -> None:
     assert {type_ for type_ in Type if lane_of(type_) is Lane.BULK} == {
+        Type.ATTACHMENT_WANTED,
+        Type.ATTACHMENT_PIECE,
+        Type.ATTACHMENT_ABSENT,
         Type.AUDIT_HEAD,
         Type.DAYS,
         Type.WEEKLY_REPORT,

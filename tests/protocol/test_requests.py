@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
+from protocol import entries as e
 from protocol import requests as r
 from protocol.entries import REQUEST_TEXT_MAX
 from protocol.errors import BadRecord
@@ -30,6 +31,7 @@ EXAMPLES: dict[Ask, Frozen] = {
     Ask.VISIT: r.AskVisit(held_at=START, method="上门", satisfied=True),
     Ask.REOPEN: r.AskReason(reason="反悔"),
     Ask.LEAD_ORDER: r.AskLead(to=OTHER_TOWN, reason="属地"),
+    Ask.ATTACH: e.File(name="照片.jpg", type="image/jpeg", size=1, sha256="5a" * 32),
     Ask.VIEW: r.AskReason(reason="督查"),
     Ask.RULE: r.AskRule(to=OTHER_TOWN, department="水务站", reason="属地"),
     Ask.JUDGE_SUBSIDY: r.AskJudgeSubsidy(claim_seq=9, approved=False, reason="卷宗缺签字页"),
