@@ -13,6 +13,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -50,6 +51,9 @@ KEPT = (
     "broker/ca.key",
 )
 """What makes a center this center, beside its database; not every center has all of them."""
+
+TEMPLATE = re.compile(r"papers/[a-z_]{1,40}\.docx")
+"""A center's own templates of papers (``node.papers.filling``): texts of its own, of which no other copy exists."""
 
 MANIFEST_MAX = 64 * 1024
 
@@ -135,6 +139,7 @@ def pack_backup(center: Center, data_dir: Path, file: Path, only: Only | None = 
             made_at = center.clock.now()
             tables = write_dump(session, migrations.all_tables().metadata, out, only)
         contents = {name: data_dir / name for name in KEPT if (data_dir / name).exists()}
+        contents |= {name: data_dir / name for name in templates_in(data_dir)}
         contents[DUMP] = dump
         manifest = Manifest(
             code=center.code,
@@ -148,6 +153,12 @@ def pack_backup(center: Center, data_dir: Path, file: Path, only: Only | None = 
         )
         _pack(file, manifest, contents)
     return manifest
+
+
+def templates_in(data_dir: Path) -> list[str]:
+    """The names of a center's own templates of papers."""
+    names = sorted(f"papers/{path.name}" for path in (data_dir / "papers").glob("*.docx") if path.is_file())
+    return [name for name in names if TEMPLATE.fullmatch(name)]
 
 
 def unpack(file: Path, directory: Path) -> Manifest:
@@ -199,7 +210,8 @@ def _extract(file: Path, directory: Path) -> Manifest:
         for member in tar:
             if member is first:
                 continue
-            if member.name not in (*KEPT, DUMP) or not member.isfile():
+            known = member.name in (*KEPT, DUMP) or TEMPLATE.fullmatch(member.name)
+            if not known or not member.isfile():
                 raise BackupTrouble(N_("{file} is no backup of a center."), file=str(file))
             target = directory / member.name
             target.parent.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from node import migrations
-from node.backup import DUMP, KEPT, BackupTrouble, Manifest, unpack
+from node.backup import DUMP, KEPT, BackupTrouble, Manifest, templates_in, unpack
 from node.db import Database
 from node.dump import Sums, load_dump, table_sum
 from node.federation import healing
@@ -227,7 +227,7 @@ def _move_in(
     directory: Path, unpacked: Path, manifest: Manifest, database: Path | None, place: Path | None
 ) -> Path | None:
     """Move what is there out of the way, and what was restored in its place. Nothing is deleted."""
-    former = [directory / name for name in KEPT]
+    former = [directory / name for name in (*KEPT, *templates_in(directory))]
     if place is not None:
         former += [place.with_name(f"{place.name}{suffix}") for suffix in ("", "-wal", "-shm")]
     present = [path for path in former if path.exists()]

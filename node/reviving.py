@@ -17,7 +17,7 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 
 from node import migrations
-from node.backup import DUMP, Manifest
+from node.backup import DUMP, Manifest, templates_in
 from node.cases import arrivals
 from node.cases.arrivals import VerifiedEntries
 from node.cases.recovery import begin
@@ -77,6 +77,10 @@ def revive(center: Center, unpacked: Path, manifest: Manifest) -> int:
     cases = _cases(center, dump)
     with unit_of(center) as unit:
         inspections.count_again(unit)
+    if center.data_dir is not None:
+        for name in templates_in(unpacked):
+            if not (center.data_dir / name).exists():
+                write_private(center.data_dir / name, (unpacked / name).read_bytes())
     _unsent(center, dump)
     numbers = {row["year"]: row["last"] for row in _rows(dump, "numbers")}
     with center.database.write() as session:

@@ -142,6 +142,24 @@ def test_in_place_the_former_files_are_kept(root: Made, tmp_path: Path) -> None:
         assert former.execute("SELECT count(*) FROM cases").fetchone() == (2,)
 
 
+def test_own_templates_of_papers_come_back_and_newer_ones_are_kept_aside(root: Made, tmp_path: Path) -> None:
+    own = root.directory / "papers"
+    own.mkdir()
+    (own / "agreement.docx").write_bytes(b"as it was saved")
+    (own / "my notes.txt").write_text("no template")
+    file = backup(root, tmp_path / "b.tar")
+    assert {name for name in check_backup(file).files if name.startswith("papers/")} == {"papers/agreement.docx"}
+    (own / "agreement.docx").write_bytes(b"changed since")
+    (own / "cover.docx").write_bytes(b"new since")
+    root.center.database.dispose()
+    aside = restore(file, root.directory, in_place=True).aside
+    assert aside is not None
+    assert (own / "agreement.docx").read_bytes() == b"as it was saved"
+    assert {path.name for path in own.iterdir()} == {"agreement.docx", "my notes.txt"}
+    assert (aside / "papers" / "agreement.docx").read_bytes() == b"changed since"
+    assert (aside / "papers" / "cover.docx").read_bytes() == b"new since"
+
+
 def test_nothing_is_put_under_a_running_center(root: Made, tmp_path: Path) -> None:
     file = backup(root, tmp_path / "b.tar")
     with only_one(root.directory), pytest.raises(AlreadyRunning):
