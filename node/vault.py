@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary
+from sqlalchemy import ColumnElement, LargeBinary
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.operators import OperatorType, is_, is_not
 from sqlalchemy.types import TypeDecorator
 
 from node.federation.private_file import write_private
@@ -162,6 +163,20 @@ def vault_of(dialect: Dialect) -> Vault:
     return vault
 
 
+class _Uncomparable(TypeDecorator.Comparator[Any]):
+    """What lies sealed is sealed another way each time: a question that compares it would find nothing."""
+
+    def operate(self, op: OperatorType, *other: Any, **options: Any) -> ColumnElement[Any]:  # noqa: ANN401 - as above
+        """Only ask whether there is something.
+
+        Raises:
+            TypeError: the column is compared with anything but NULL.
+        """
+        if op not in {is_, is_not}:
+            raise TypeError(f"a sealed column can't be compared: {self.expr}")
+        return super().operate(op, *other, **options)
+
+
 class SealedBytes(TypeDecorator[bytes]):
     """Bytes that lie sealed in the database. They can be compared with nothing there but NULL.
 
@@ -171,6 +186,7 @@ class SealedBytes(TypeDecorator[bytes]):
 
     impl = LargeBinary
     cache_ok = True
+    comparator_factory = _Uncomparable
 
     def __init__(self, place: str) -> None:
         super().__init__()
@@ -194,6 +210,7 @@ class SealedText(TypeDecorator[str]):
 
     impl = LargeBinary
     cache_ok = True
+    comparator_factory = _Uncomparable
 
     def __init__(self, place: str) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ from protocol.requests import EPOCH_BOUND, Ask, CaseRequest
 logger = structlog.get_logger()
 
 PASSED_ON = "passed_on"
-"""State of a request that we sent on to the center that held the case, or was about to; ``reason`` says the epoch."""
+"""State of a request that we sent on to the center that held the case, or was about to, at ``passed_epoch``."""
 
 
 def receive(unit: Unit, request: CaseRequest, *, came_from: str | None = None) -> None:
@@ -84,7 +84,7 @@ def _pass_on(unit: Unit, request: CaseRequest, target: str, epoch: int) -> None:
     if unit.outbox.send(Type.REQUEST, message, target, case_id=head.case_id, message_id=head.id) is None:
         _settle(unit, request, RequestState.REFUSED, "unreachable")
     elif head.center != unit.me:
-        _remember(unit, request, PASSED_ON, str(epoch))
+        _remember(unit, request, PASSED_ON, None, passed_epoch=epoch)
 
 
 def send_back_waiting(unit: Unit, case_id: str, sender: str, epoch: int) -> None:
@@ -95,7 +95,7 @@ def send_back_waiting(unit: Unit, case_id: str, sender: str, epoch: int) -> None
 
 def receive_passed_on(unit: Unit, case_id: str, epoch: int) -> None:
     """Judge the requests that were passed on to the destination of a transfer that came back."""
-    _receive_again(unit, case_id, RequestRow.state == PASSED_ON, RequestRow.reason == str(epoch))
+    _receive_again(unit, case_id, RequestRow.state == PASSED_ON, RequestRow.passed_epoch == epoch)
 
 
 def unreachable(unit: Unit, request_id: str) -> None:
@@ -151,7 +151,9 @@ def _settle(unit: Unit, request: CaseRequest, judged: RequestState, reason: str 
     )
 
 
-def _remember(unit: Unit, request: CaseRequest, judged: str, reason: str | None) -> None:
+def _remember(
+    unit: Unit, request: CaseRequest, judged: str, reason: str | None, *, passed_epoch: int | None = None
+) -> None:
     row = unit.session.get(RequestRow, request.head.id)
     if row is None:
         head = request.head
@@ -167,7 +169,7 @@ def _remember(unit: Unit, request: CaseRequest, judged: str, reason: str | None)
             mine=False,
         )
         unit.session.add(row)
-    row.state, row.reason = judged, reason
+    row.state, row.reason, row.passed_epoch = judged, reason, passed_epoch
     unit.session.flush()
 
 

@@ -122,6 +122,8 @@ class RequestRow(Base):
     at: Mapped[datetime]
     state: Mapped[str]
     reason: Mapped[str | None] = mapped_column(SealedText("requests.reason"))
+    passed_epoch: Mapped[int | None]
+    """The epoch at which it was passed on, where it was."""
     record: Mapped[str] = mapped_column(SealedText("requests.record"))
     mine: Mapped[bool]
 

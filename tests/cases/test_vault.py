@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from node.cases.log import write
-from node.cases.tables import CaseRow, EntryRow
+from node.cases.tables import CaseRow, EntryRow, RequestRow
 from node.db import Base, Database
 from node.opening import open_storage
 from node.resealing import reseal
@@ -117,3 +117,9 @@ def register(made: Made) -> None:
             parties=(e.Party(name=NAME, phone=PHONE, role=PartyRole.APPLICANT),),
         )
         write(unit, "case-1", e.Kind.REGISTERED, body, "受理员")
+
+
+def test_nobody_can_ask_the_database_what_a_sealed_column_says() -> None:
+    with pytest.raises(TypeError, match="sealed column"):
+        select(RequestRow).where(RequestRow.reason == "2")
+    assert "IS NOT NULL" in str(select(RequestRow.id).where(RequestRow.reason.is_not(None)))

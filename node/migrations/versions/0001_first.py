@@ -454,6 +454,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.Column("passed_epoch", sa.Integer(), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.Column("mine", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
