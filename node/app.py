@@ -8,6 +8,7 @@ else opened (tests) or for none (the OpenAPI document).
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 from fastapi import FastAPI, Request
@@ -20,7 +21,7 @@ from node import brokers, errors_http, links_api
 from node.accounts import api as accounts_api
 from node.attachments import api as attachments_api
 from node.cases import api as cases_api
-from node.cases import stations_api, study_api, subsidies_api
+from node.cases import stations_api, study_api, subject_api, subsidies_api
 from node.center import Center
 from node.db import DatabaseUnavailable, check_readable
 from node.federation.broker import BrokerError, SupervisedBroker
@@ -118,8 +119,9 @@ async def _to_new_parent(center: Center, settings: Settings) -> Transport | None
 
 
 async def _reload(broker: SupervisedBroker, center: Center, settings: Settings) -> None:
-    """A child was enrolled or revoked, perhaps by another process: the broker works by the new list from now on."""
-    config = await asyncio.to_thread(brokers.broker_config, center.database, settings)
+    """A child was enrolled or revoked, perhaps by another process, or stays out for a while: the broker is told."""
+    without = center.federation.door.out() if center.federation is not None else frozenset()
+    config = await asyncio.to_thread(partial(brokers.broker_config, center.database, settings, without=without))
     assert config is not None
     try:
         await broker.reload(config)
@@ -149,6 +151,7 @@ def assemble(level: Level) -> FastAPI:
     app.include_router(cases_api.router, prefix=API)
     app.include_router(attachments_api.router, prefix=API)
     app.include_router(study_api.router, prefix=API)
+    app.include_router(subject_api.router, prefix=API)
     app.include_router(stations_api.router, prefix=API)
     app.include_router(subsidies_api.router, prefix=API)
     app.include_router(reports_api.router, prefix=API)

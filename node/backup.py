@@ -26,11 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from node import migrations
 from node.backup_key import BACKUP_KEY_FILE
 from node.center import Center
+from node.chain import CHAIN_FILE, load_chain
 from node.dump import BadDump, Only, Reader, Sums, snapshot, write_dump
 from node.federation.private_file import write_private
 from node.i18n import N_
 from node.identity import KEYS_FILE, load_keys
-from node.opening import CHAIN_FILE, load_chain
 from node.settings import FILE, Settings, load_settings
 from node.trouble import SchemaTooNew, Trouble
 from node.version import VERSION

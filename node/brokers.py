@@ -58,8 +58,15 @@ def prepare(settings: Settings) -> None:
         make_authority(settings.broker_dir, settings.code)
 
 
-def broker_config(database: Database, settings: Settings) -> BrokerConfig | None:
+def broker_config(
+    database: Database, settings: Settings, *, without: frozenset[str] = frozenset()
+) -> BrokerConfig | None:
     """What the broker is to be told now; None for a center without one.
+
+    Args:
+        database: ours.
+        settings: ours.
+        without: children that are not to be let in for a while.
 
     Raises:
         BrokerTrouble: the hub's seed can't be read.
@@ -75,7 +82,7 @@ def broker_config(database: Database, settings: Settings) -> BrokerConfig | None
             for row in session.execute(
                 select(LinkRow.peer, LinkRow.nkey).where(LinkRow.direction == "down", LinkRow.revoked_at.is_(None))
             )
-            if row.nkey is not None
+            if row.nkey is not None and row.peer not in without
         }
     if isinstance(broker, ExternalBroker):
         port = urlsplit(broker.url.split(",")[0].strip()).port or 4222

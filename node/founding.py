@@ -13,6 +13,7 @@ from pathlib import Path
 from node import brokers
 from node.backup_key import keep_public_half
 from node.cases.recovery import begin, keep_numbers
+from node.chain import save_chain
 from node.clock import Clock, SystemClock
 from node.divisions import divisions
 from node.federation.private_file import write_private
@@ -20,7 +21,7 @@ from node.i18n import DEFAULT, N_, Language
 from node.identity import new_keys, save_keys
 from node.join_file import JoinFile, read_join_file
 from node.level import UnknownLevel, load_level
-from node.opening import open_center, save_chain
+from node.opening import open_center
 from node.settings import (
     FILE,
     LINK_SEED_FILE,

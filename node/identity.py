@@ -9,6 +9,8 @@ from pathlib import Path
 from protocol.keys import SealingKey, SigningKey, from_text, to_text
 
 KEYS_FILE = "keys.json"
+NEXT_KEYS_FILE = "keys.next.json"
+"""Keys that a certificate was asked for; they count when it comes (``node.rekeying``)."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,21 @@ def write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def save_keys(directory: Path, keys: Keys) -> None:
+def save_keys(directory: Path, keys: Keys, name: str = KEYS_FILE) -> None:
     """Write the keys' file."""
     document = {"signing_seed": to_text(keys.signing_seed), "sealing_seed": to_text(keys.sealing_seed)}
-    write_private(directory / KEYS_FILE, json.dumps(document))
+    write_private(directory / name, json.dumps(document))
 
 
-def load_keys(directory: Path) -> Keys:
+def load_keys(directory: Path, name: str = KEYS_FILE) -> Keys:
     """Read the keys' file.
 
     Raises:
         OSError: it can't be read.
         ValueError: it is damaged.
     """
-    document = json.loads((directory / KEYS_FILE).read_text(encoding="utf-8"))
+    document = json.loads((directory / name).read_text(encoding="utf-8"))
     try:
         return Keys(from_text(document["signing_seed"]), from_text(document["sealing_seed"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{KEYS_FILE} is damaged") from error
+        raise ValueError(f"{name} is damaged") from error

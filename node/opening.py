@@ -10,7 +10,6 @@ nothing had happened.
 import json
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session
 from node.accounts.passwords import PasswordHasher
 from node.attachments.store import MEGABYTE, Limits
 from node.center import Center
+from node.chain import adopt_files, load_chain
 from node.clock import Clock, SystemClock
 from node.db import Database
 from node.directory import Directory, add_certificates
@@ -32,13 +32,9 @@ from node.settings import Settings, SettingsError
 from node.trouble import DatabaseTrouble, Trouble
 from node.unit import system_random
 from node.vault import Vault, new_secret, open_vault, write_secrets
-from protocol.centers import Certificate
 from protocol.errors import BadRecord
 
-CHAIN_FILE = "chain.json"
 INCARNATION_BYTES = 16
-
-_CHAIN = TypeAdapter(tuple[Certificate, ...])
 
 
 def open_center(
@@ -72,6 +68,7 @@ def open_center(
         with database.read() as session:
             incarnation, former = read_incarnation(session)
             directory.refresh(session)
+        keys = adopt_files(settings.data_dir, keys, directory, settings.code)
         _check_keys(settings, keys, directory)
     except BaseException:
         database.dispose()
@@ -128,26 +125,6 @@ def open_storage(settings: Settings, *, create: bool = False) -> Vault:
         ) from error
     except ValueError as error:
         raise Trouble(N_("{file} is damaged; restore it from a backup."), file=str(file)) from error
-
-
-def save_chain(data_dir: Path, chain: tuple[Certificate, ...]) -> None:
-    """Keep the certificates from this center up to the root."""
-    (data_dir / CHAIN_FILE).write_bytes(_CHAIN.dump_json(chain, indent=1))
-
-
-def load_chain(data_dir: Path) -> tuple[Certificate, ...]:
-    """Read the certificates from this center up to the root.
-
-    Raises:
-        Trouble: the file is missing or damaged.
-    """
-    path = data_dir / CHAIN_FILE
-    try:
-        return _CHAIN.validate_json(path.read_bytes())
-    except OSError as error:
-        raise Trouble(N_("{file} can't be read: {reason}"), file=str(path), reason=error.strerror) from error
-    except ValidationError as error:
-        raise Trouble(N_("{file} is damaged; restore it from a backup."), file=str(path)) from error
 
 
 def _level(settings: Settings) -> Level:

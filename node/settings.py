@@ -50,8 +50,8 @@ __all__ = [
     "write_settings",
 ]
 
-NOT_SETTINGS = frozenset({"LIANDONG_DIR", "LIANDONG_LANG"})
-"""Variables of the command line: the data directory, and the language of its messages."""
+NOT_SETTINGS = frozenset({"LIANDONG_DIR", "LIANDONG_LANG", "LIANDONG_BACKUP_KEY"})
+"""Variables of the command line: the data directory, the language of its messages, the printed backup key."""
 
 DATABASE_FILE = "center.db"
 LINK_SEED_FILE = "link.seed"

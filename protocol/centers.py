@@ -105,6 +105,24 @@ def check(certificate: Certificate, issuer_keys: tuple[str, ...]) -> Claims:
     return claims
 
 
+KEY_CONTEXT = b"liandong key 1"
+
+
+def prove_key(key: SigningKey, code: str) -> str:
+    """Show that a center has the secret half of a key that it asks a certificate for."""
+    return to_text(key.sign(KEY_CONTEXT, f"{code} {key.public}".encode()))
+
+
+def check_key(code: str, public: str, proof: str) -> None:
+    """Check that whoever asks for a certificate of a key has its secret half.
+
+    Raises:
+        BadRecord: the proof is none.
+    """
+    if not verify(public, KEY_CONTEXT, f"{code} {public}".encode(), from_text(proof)):
+        raise BadRecord(f"{code} does not show that the new key is its own")
+
+
 Newest = Callable[[str], Claims | None]
 """The newest claims that we know of a center."""
 

@@ -32,6 +32,7 @@ from protocol.payloads import (
     Invitation,
     Knock,
     Lost,
+    NewKey,
     Policies,
     Receipt,
     Recovered,
@@ -80,6 +81,7 @@ class Type(StrEnum):
     KNOCK = "cn.liandong.center.knock.v1"
     WELCOME = "cn.liandong.center.welcome.v1"
     FAREWELL = "cn.liandong.center.farewell.v1"
+    NEW_KEY = "cn.liandong.center.new_key.v1"
     LOST = "cn.liandong.center.lost.v1"
     TOLD = "cn.liandong.center.told.v1"
     RECOVERED = "cn.liandong.center.recovered.v1"
@@ -133,6 +135,7 @@ PAYLOADS: dict[str, type[Frozen]] = {
     Type.KNOCK: Knock,
     Type.WELCOME: Welcome,
     Type.FAREWELL: Farewell,
+    Type.NEW_KEY: NewKey,
     Type.LOST: Lost,
     Type.TOLD: Told,
     Type.RECOVERED: Recovered,

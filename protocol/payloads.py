@@ -10,7 +10,7 @@ from protocol.centers import NKEY, Certificate
 from protocol.codes import Category, CenterCode, Grade, Status
 from protocol.entries import FILE_MAX_BYTES, PARTNERS_MAX, PLACE_MAX, REASON_MAX, TITLE_MAX, Kind, Sha256
 from protocol.policy_order import PolicyOrder
-from protocol.records import BODY_MAX_BYTES, NO_NUL, Count, Frozen, Instant, Number, Record, Token
+from protocol.records import BODY_MAX_BYTES, NO_NUL, Count, DigestText, Frozen, Instant, Number, Record, Token
 from protocol.status import DayRow
 
 ENTRIES_MAX_BYTES = 40 * 1024
@@ -165,6 +165,18 @@ class Knock(Frozen):
 
     nkey: Annotated[str, StringConstraints(pattern=NKEY)]
     released_by: Annotated[dict[CenterCode, Number], Field(min_length=1, max_length=RELEASED_BY_MAX)]
+
+
+class NewKey(Frozen):
+    """We want to sign with another key from now on; give us a certificate of it.
+
+    Attributes:
+        signing_key: the public half, base64.
+        proof: signature of the new key over our code and itself (``protocol.centers.prove_key``): it is ours.
+    """
+
+    signing_key: DigestText
+    proof: Annotated[str, Field(max_length=128)]
 
 
 class Welcome(Frozen):

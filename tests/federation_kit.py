@@ -219,7 +219,8 @@ class Member:
 
     async def _reload(self) -> None:
         if self.broker is not None:
-            config = brokers.broker_config(self.center.database, self.settings)
+            without = self.federation.door.out() if self.federation is not None else frozenset()
+            config = brokers.broker_config(self.center.database, self.settings, without=without)
             assert config is not None
             await self.broker.reload(config)
 

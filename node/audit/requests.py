@@ -87,6 +87,17 @@ def note_opened(center: Audited, request: Request, caller: Named, case_id: str, 
         trail.record(session, center.clock.now(), actor, Event.FILE_OPENED, case_id=case_id, subject=str(seq))
 
 
+def note_subject(center: Audited, request: Request, caller: Named, case_id: str, party: str) -> None:
+    """Somebody had written out what is held of a party, for that person.
+
+    Raises:
+        DatabaseUnavailable: it can't be recorded now.
+    """
+    with center.database.write() as session:
+        actor = actor_of(request, caller)
+        trail.record(session, center.clock.now(), actor, Event.SUBJECT_TOLD, case_id=case_id, party=party)
+
+
 def note_shown(center: Audited, request: Request, caller: Named, case_id: str, **which: str) -> None:
     """Somebody has one masked field of one party shown in clear.
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from node.audit.tables import AuditHeadRow, AuditRow
@@ -50,6 +50,7 @@ class Event(StrEnum):
     CASE_VIEWED = "case_viewed"
     FIELD_SHOWN = "field_shown"
     GLASS_BROKEN = "glass_broken"
+    SUBJECT_TOLD = "subject_told"
     PAPERS_MADE = "papers_made"
     FILE_OPENED = "file_opened"
     EXPORTED = "exported"
@@ -66,6 +67,7 @@ class Event(StrEnum):
     FRAME_REFUSED = "frame_refused"
     LINK_LIMITED = "link_limited"
     MESSAGE_REFUSED = "message_refused"
+    KEY_CHANGED = "key_changed"
     CASE_PURGED = "case_purged"
     DATA_RESEALED = "data_resealed"
     BACKUP_MADE = "backup_made"
@@ -152,12 +154,18 @@ def head_of(session: Session) -> AuditHeadRow | None:
     return session.get(AuditHeadRow, 1)
 
 
+_FIRST: Final = text(
+    "INSERT INTO audit_head (id, number, digest, base_number, base_digest, told_number) "
+    "VALUES (:id, :zero, :origin, :zero, :origin, :zero) ON CONFLICT (id) DO NOTHING"
+)
+
+
 def _locked_head(session: Session) -> AuditHeadRow:
-    head = session.scalar(select(AuditHeadRow).where(AuditHeadRow.id == 1).with_for_update())
-    if head is None:
-        head = AuditHeadRow(id=1, number=0, digest=ORIGIN, base_number=0, base_digest=ORIGIN, told_number=0)
-        session.add(head)
-        session.flush()
+    wanted = select(AuditHeadRow).where(AuditHeadRow.id == 1).with_for_update()
+    head = session.scalar(wanted)
+    if head is None:  # two may be the first at once: one of them waits here for the other
+        session.execute(_FIRST, {"id": 1, "zero": 0, "origin": ORIGIN})
+        head = session.scalars(wanted).one()
     return head
 
 

@@ -146,7 +146,7 @@ def purge(unit: Unit, case_id: str) -> None:
     sheet.state = sheet.counted = sheet.invitation = sheet.view_until = sheet.header_told = None
     sheet.dirty = True
     bodies = update(EntryRow).where(EntryRow.case_id == case_id).values(salt=None, body=None)
-    unit.session.execute(bodies)
+    unit.session.execute(bodies, execution_options={"synchronize_session": False})
     for table in (RequestRow, HeldBackRow, LostEntryRow, CallRow):
         unit.session.execute(delete(table).where(table.case_id == case_id))
     drop_files_of(unit, [case_id])

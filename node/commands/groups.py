@@ -67,6 +67,13 @@ def user_password(
     set_password(directory, username, from_stdin=password_stdin, generate=generate)
 
 
+@keys.command("rotate", help=_(N_("Sign with a new key once the superior has certified it.")))
+def keys_rotate(directory: Directory = HERE) -> None:
+    from node.commands.keeping import run_rotate
+
+    run_rotate(directory)
+
+
 @keys.command("reseal", help=_(N_("Seal the stored data under a new key. The center must not run.")))
 def keys_reseal(directory: Directory = HERE) -> None:
     from node.commands.keeping import run_reseal

@@ -1,4 +1,4 @@
-"""``keys reseal``: the stored data under another key."""
+"""``keys rotate``: another signing key; ``keys reseal``: the stored data under another key."""
 
 from pathlib import Path
 
@@ -6,12 +6,22 @@ import typer
 
 from node.audit.trail import COMMAND_LINE, Event, record
 from node.commands.opened import opened
-from node.commands.terminal import language
+from node.commands.terminal import language, remark, say
 from node.i18n import N_, translate_plural
+from node.rekeying import rotate
 from node.resealing import reseal
 from node.running import only_one
 from node.settings import load_settings
 from node.trouble import Trouble
+
+
+def run_rotate(directory: Path) -> None:
+    """Ask the parent to certify a new signing key."""
+    with opened(directory) as (_, center):
+        rotate(center)
+        name = center.directory.tree.name(center.parent or "")
+    say(N_("{parent} was asked to certify the new key. It counts as soon as the certificate has come."), parent=name)
+    remark(N_("Make a backup then: an older one holds the former key."))
 
 
 def run_reseal(directory: Path) -> None:

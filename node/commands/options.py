@@ -43,7 +43,10 @@ BrokerUrl = Annotated[str | None, typer.Option(help=_(N_("URL of a NATS server t
 
 BackupKey = Annotated[
     str | None,
-    typer.Option(help=_(N_("The printed backup key: the newest backup is fetched from the parent and taken in."))),
+    typer.Option(
+        envvar="LIANDONG_BACKUP_KEY",
+        help=_(N_("The printed backup key: the newest backup is fetched from the parent and taken in.")),
+    ),
 ]
 
 HERE = Path()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from node import rekeying
 from node.attachments import keeping
 from node.audit import heads
 from node.cases import arrivals, log, purging, recovery, reseed, supervision, visiting
@@ -35,6 +36,7 @@ def run(center: "Center") -> None:
     visiting.note_missed(center)
     purge_views(center)
     purging.go_on(center)
+    rekeying.go_on(center)
     kept_backups.tidy(center)
     keeping.tidy(center)
     heads.tend(center)

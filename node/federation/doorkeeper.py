@@ -4,7 +4,8 @@ Theory of operation. A frame that does not read, is not signed by its neighbour,
 before anything of it is applied. A few happen in honest life (a frame that was under way while keys changed). Whoever
 sends more than PATIENCE of them, each forgiven after FORGIVEN_S, is not listened to for a pause; each pause is twice
 as long as the one before. What it sends meanwhile is dropped unread, so garbage costs no more than its way through the
-broker. A link forgets nothing by that: what was dropped was never acknowledged, and comes again.
+broker; from a pause of PUT_OUT_S on the broker does not let it in at all. A link forgets nothing by that: what was
+dropped was never acknowledged, and comes again.
 
 Who was refused stands in the audit log, on the link's row, in the metrics and on the page of links.
 """
@@ -34,6 +35,8 @@ FORGIVEN_S: Final = 10.0
 PAUSE_S: Final = 1.0
 PAUSE_MAX_S: Final = 60.0
 """First and longest pause. A neighbour that was repaired is heard again within a minute."""
+PUT_OUT_S: Final = 4.0
+"""From this pause on the broker does not let the neighbour in meanwhile: what it goes on sending costs us nothing."""
 CALM_S: Final = 600.0
 """After so long without a refused frame the next pause is a short one again."""
 TOLD_EVERY_S: Final = 10.0
@@ -104,6 +107,12 @@ class Doorkeeper:
             account.until, account.pause_untold = now + account.pause, True
             log.error("link.limited", peer=peer, seconds=account.pause, reason=reason)
             account.pause = min(account.pause * 2, PAUSE_MAX_S)
+
+    def out(self) -> frozenset[str]:
+        """Whom the broker is not to let in now."""
+        now = self._now()
+        long = (peer for peer, one in self._accounts.items() if one.until > now and one.pause > PUT_OUT_S)
+        return frozenset(long)
 
     def news(self) -> list[News]:
         """What happened since it was asked last, and is due to be told."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from node import policies
+from node import policies, rekeying
 from node.attachments import gathering, serving
 from node.audit import heads
 from node.cases import arrivals, recovery, reseed, undelivered
@@ -75,6 +75,7 @@ HANDLERS: dict[str, Handler] = {
     Type.KNOCK: moving.on_knock,
     Type.WELCOME: moving.on_welcome,
     Type.FAREWELL: moving.on_farewell,
+    Type.NEW_KEY: rekeying.on_new_key,
     Type.LOST: reseed.on_lost,
     Type.TOLD: recovery.on_told,
     Type.RECOVERED: recovery.on_recovered,

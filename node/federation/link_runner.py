@@ -120,6 +120,7 @@ class LinkRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._jobs: set[asyncio.Future[Any]] = set()
         self._state = ""
+        self._spoke_with = ""
         self._standing: dict[str, str | float | datetime | None] = {}
         self._stands_otherwise = asyncio.Event()
         self._begun = self._closed = False
@@ -207,16 +208,34 @@ class LinkRunner:
         Raises:
             BadFrame: it is not signed by the peer.
         """
-        keys = self.center.directory.known.keys_of(self.peer)
         try:
-            verify_frame(frame, keys)
+            self._check_signature(frame)
         except BadFrame:
             if not isinstance(frame.header, Hello) or not frame.header.chain:
                 raise
             await self._in_thread(lambda: self._learn(frame.header))
-            verify_frame(frame, self.center.directory.known.keys_of(self.peer))
+            self._check_signature(frame)
             self.outdated |= await self._carried_since()
         return not self.outdated
+
+    def _check_signature(self, frame: Frame) -> None:
+        """Whoever has spoken with a newer key does not go back to a former one, which may be in other hands.
+
+        Raises:
+            BadFrame: it is signed with none of the keys that count.
+        """
+        keys = self.center.directory.known.keys_of(self.peer)
+        if self._spoke_with in keys:
+            keys = keys[: keys.index(self._spoke_with) + 1]
+        for key in keys[:-1]:
+            try:
+                verify_frame(frame, (key,))
+            except BadFrame:
+                continue
+            self._spoke_with = key
+            return
+        verify_frame(frame, keys[-1:])
+        self._spoke_with = keys[-1]
 
     def _learn(self, hello: Header) -> None:
         """Take the certificates that a HELLO brings: the peer's keys may be newer than what we know."""

@@ -37,6 +37,7 @@ SYSTEM_TYPES = frozenset(
         Type.KNOCK,
         Type.WELCOME,
         Type.FAREWELL,
+        Type.NEW_KEY,
         Type.LOST,
         Type.TOLD,
         Type.RECOVERED,

@@ -309,7 +309,7 @@ class Federation:
         moved = self.center.parent != self._parent
         return (
             moved
-            or self._broker_knows != frozenset(self.links)
+            or self._broker_knows != self._let_in()
             or any(runner.outdated or runner.incarnation != incarnation for runner in self.links.values())
         )
 
@@ -350,9 +350,13 @@ class Federation:
             return self.hub
         return self.parent if peer == self._parent else None
 
+    def _let_in(self) -> frozenset[str]:
+        """Whom the broker is to let in now."""
+        return frozenset(self.links) - self.door.out()
+
     async def _tell_broker(self) -> None:
-        """Tell the broker of new and revoked children, again with the next tick if that fails."""
-        peers = frozenset(self.links)
+        """Tell the broker of new and revoked children, and of those who stay out for a while; again if that fails."""
+        peers = self._let_in()
         if self._broker_knows is not None and self._broker_knows != peers and self.children_changed is not None:
             await self.children_changed()
         self._broker_knows = peers

@@ -43,8 +43,10 @@ def renew_parent(unit: Unit, before: Tree) -> None:
     parent = unit.tree.parent(unit.me)
     if parent is None or parent not in before.claims:
         return
-    claims = unit.tree.claims[parent]
-    if claims.signing_key == before.claims[parent].signing_key or not unit.outbox.is_neighbour(parent):
+    claims, last = unit.tree.claims[parent], before.claims[parent]
+    if claims.signing_key == last.signing_key or not unit.outbox.is_neighbour(parent):
+        return
+    if claims.link_key is not None and claims.link_key == last.link_key:  # it only signs with another key now
         return
     waiting = end_link(unit, parent)
     add_link(unit.session, parent, "up", None, begun=claims.version)

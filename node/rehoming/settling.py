@@ -3,9 +3,9 @@
 import structlog
 
 from node.center import Center
+from node.chain import save_chain
 from node.founding import PARENT_CA_FILE
 from node.identity import write_private
-from node.opening import save_chain
 from node.rehoming.tables import MoveRow
 from node.settings import FILE, Settings, load_settings, settings_of, write_settings
 

@@ -12,11 +12,13 @@ from starlette.responses import Response
 from node.accounts.roles import Action, allowed
 from node.accounts.service import Caller
 from node.attachments.opening import read_attachments
-from node.audit.requests import note_look, note_shown
+from node.audit.requests import note_look, note_shown, note_subject
 from node.cases.path import stops_of
 from node.cases.refusals import told
+from node.cases.subject import subject_record
 from node.errors_http import language_of
 from node.i18n import N_, Language, translate
+from node.papers.answers import file_answer
 from node.problems import Problem
 from node.web.attachments_page import may_attach
 from node.web.case_actions import BY_ACT
@@ -59,6 +61,19 @@ def show_field(
 ) -> Response:
     """The case with one masked field of one party in clear; who asked for it is logged."""
     return _page(request, caller, case_id, shown=(number, name))
+
+
+@router.get("/cases/{case_id}/parties/{number}/record")
+def record_of_party(
+    request: Request, caller: Annotated[Caller, Depends(reader(Action.make_papers))], case_id: str, number: int
+) -> Response:
+    """What this center holds of one party, as a file for that person; logged."""
+    center = center_of(request)
+    with center.database.read() as session:
+        found = subject_record(session, center, case_id, number)
+    note_subject(center, request, caller, case_id, str(number + 1))
+    content = found.model_dump_json(indent=1, exclude_none=True).encode()
+    return file_answer(content, "application/json", f"{found.case}_{number + 1}.json")
 
 
 def _page(

@@ -86,6 +86,17 @@ def test_who_goes_on_is_not_listened_to_and_each_pause_is_longer(door: Doorkeepe
     assert pauses[-1] == PAUSE_MAX_S
 
 
+def test_who_goes_on_after_that_is_put_out_at_the_broker_for_as_long(door: Doorkeeper, time: Time) -> None:
+    out = []
+    for _ in range(4):
+        refuse(door, PATIENCE + 1)
+        out.append(door.out())
+        while not door.lets_in(ANNA):
+            time.now += PAUSE_S / 2
+        assert door.out() == frozenset()
+    assert out == [frozenset(), frozenset(), frozenset({ANNA}), frozenset({ANNA})]
+
+
 def test_who_was_repaired_begins_again_with_a_short_pause(door: Doorkeeper, time: Time) -> None:
     for _ in range(8):
         refuse(door, PATIENCE + 1)

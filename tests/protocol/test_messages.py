@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from protocol.centers import prove_key
 from protocol.codes import Category, Grade, Status
 from protocol.compression import compress
 from protocol.entries import REASON_MAX, Kind
@@ -49,6 +50,7 @@ from protocol.payloads import (
     InvitationKind,
     Knock,
     Lost,
+    NewKey,
     Policies,
     Receipt,
     Recovered,
@@ -114,6 +116,7 @@ EXAMPLES: dict[Type, Frozen] = {
     Type.POLICIES: Policies(
         orders=(issue(COUNTY.key, PolicyClaims(issuer=COUNTY.code, issued_at=MORNING, policy=Policy(version=2))),)
     ),
+    Type.NEW_KEY: NewKey(signing_key=TOWNSHIP.key.public, proof=prove_key(TOWNSHIP.key, TOWNSHIP.code)),
     Type.KNOCK: Knock(nkey="U" + "A" * 55, released_by={TOWNSHIP.code: 1000, COUNTY.code: 1}),
     Type.WELCOME: Welcome(url="tls://10.0.0.1:4222", ca="-----BEGIN CERTIFICATE-----"),
     Type.FAREWELL: Farewell(parent=COUNTY.code),
