@@ -36,8 +36,9 @@ BUFFER: Final = 256 * 1024
 class Upload:
     """A form as far as it was read: its fields, its files with their names, and what is wrong with it."""
 
-    def __init__(self, store: FileStore) -> None:
-        self.fields: dict[str, str] = {}
+    def __init__(self, store: FileStore, fields: dict[str, str], *, optional: bool) -> None:
+        self.fields = fields
+        self._optional = optional
         self.files: list[tuple[str, Incoming]] = []
         self.problem: Problem | None = None
         self.complete = False
@@ -123,7 +124,7 @@ class Upload:
         """
         if self.problem is None and not self.complete:
             self._refuse(Problem(400, "bad-request", N_("The upload broke off; nothing was saved.")))
-        if self.problem is None and not self.files:
+        if self.problem is None and not self.files and not self._optional:
             self.problem = Problem(422, "invalid", N_("Choose a file."), field="file")
         for name, incoming in self.files:
             if self.problem is None and incoming.size == 0:
@@ -145,8 +146,16 @@ class Upload:
 
 
 @asynccontextmanager
-async def receive(request: Request, store: FileStore) -> AsyncIterator[Upload]:
+async def receive(
+    request: Request, store: FileStore, *, typed: dict[str, str] | None = None, optional: bool = False
+) -> AsyncIterator[Upload]:
     """Read a form with files; what has no place at the end of the block is thrown away.
+
+    Args:
+        request: what was sent.
+        store: where files go.
+        typed: gets the fields, also those of a form that is refused.
+        optional: whether the form is good without any file.
 
     Raises:
         Problem: 400, 413, 415, 422 or 507: nothing was saved, and why.
@@ -154,7 +163,7 @@ async def receive(request: Request, store: FileStore) -> AsyncIterator[Upload]:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise Problem(415, "unsupported-media-type", N_("A file comes as multipart/form-data."))
-    upload = Upload(store)
+    upload = Upload(store, {} if typed is None else typed, optional=optional)
     parser = MultipartParser(
         options[b"boundary"],
         {

@@ -1,6 +1,8 @@
 """The phone page of grid workers (网格员): three fields for a finding, one tap for nothing found."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -9,6 +11,10 @@ from starlette.responses import Response
 
 from node.accounts.roles import Action
 from node.accounts.service import Caller
+from node.attachments.adding import add, described
+from node.attachments.api import store_of
+from node.attachments.receiving import Upload, receive
+from node.attachments.store import MEGABYTE
 from node.clock import local_day
 from node.errors_http import language_of
 from node.i18n import N_
@@ -21,7 +27,7 @@ from node.reports.inspections import InspectionInput
 from node.reports.tables import InspectionRow
 from node.unit import unit_of
 from node.web.center import center_of
-from node.web.forms import Field, Sent, Values, errors_of, form_key, missing, read
+from node.web.forms import Field, FormData, Values, errors_of, form_key, missing, read
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
 from node.web.session import reader
@@ -46,28 +52,57 @@ def grid(request: Request, caller: Finding) -> Response:
     return _page(request, caller, {"form": form_key()}, {})
 
 
-@router.post("/grid")
-def found(request: Request, caller: Finding, sent: Sent) -> Response:
-    """Register the finding, once for one form."""
-    center, language = center_of(request), language_of(request)
-    document = read(FIELDS, sent)
-    errors, status = missing(FIELDS, document, language), 422
-    if not errors:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it came: who sent it, what was typed, its photo, or why that was not taken."""
+
+    caller: Caller
+    typed: FormData
+    upload: Upload | Problem
+
+
+async def _form(request: Request, caller: Finding) -> AsyncIterator[Sent]:
+    typed: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+        store = store_of(center_of(request))
         try:
+            form = receive(request, store, typed=typed, optional=True)
+            upload: Upload | Problem = await stack.enter_async_context(form)
+        except Problem as problem:
+            upload = problem
+        yield Sent(caller, FormData(typed.items()), upload)
+
+
+@router.post("/grid")
+def found(request: Request, sent: Annotated[Sent, Depends(_form)]) -> Response:
+    """Register the finding with its photo, once for one form; both or neither."""
+    center, language, typed = center_of(request), language_of(request), sent.typed
+    document = read(FIELDS, typed)
+    errors, status = missing(FIELDS, document, language), 422
+    try:
+        if isinstance(sent.upload, Problem):
+            raise sent.upload
+        photos = described(sent.upload)
+        if not errors:
             given = findings.FindingInput.model_validate(document)
-            attempt = Attempt(sent.one("form") or None, "find", given.model_dump_json().encode())
+            recognised = "\n".join(one.model_dump_json() for one in (given, *(photo for photo, _ in photos)))
+            attempt = Attempt(typed.one("form") or None, "find", recognised.encode())
             with unit_of(center) as unit:
-                replay = attempt.begin(unit.session, center.clock, caller)
+                replay = attempt.begin(unit.session, center.clock, sent.caller)
                 if replay is not None:
                     return see_other(bytes(replay.body).decode())
-                number = findings.find(unit, caller, given).number
-                attempt.answer(unit.session, f"/grid/sent?number={number}".encode())
-                return see_other(f"/grid/sent?number={number}")
-        except ValidationError as error:
-            errors = errors_of(Invalid(error.errors()), FIELDS, language)
-        except Problem as problem:
-            errors, status = {"": refusal_text(problem, center, language)}, problem.status
-    return _page(request, caller, {**sent.values(FIELDS), "form": sent.one("form")}, errors, status)
+                state = findings.find(unit, sent.caller, given)
+                if photos:
+                    unit.book.flush()
+                    add(unit, store_of(center), state.id, photos, sent.caller.display_name)
+                path = f"/grid/sent?number={state.number}"
+                attempt.answer(unit.session, path.encode())
+            return see_other(path)
+    except ValidationError as error:
+        errors = errors_of(Invalid(error.errors()), FIELDS, language)
+    except Problem as problem:
+        errors, status = {**errors, "photo": refusal_text(problem, center, language)}, problem.status
+    return _page(request, sent.caller, {**typed.values(FIELDS), "form": typed.one("form")}, errors, status)
 
 
 @router.get("/grid/sent")
@@ -104,6 +139,7 @@ def _page(
         values=values,
         errors=errors,
         limits={field.name: field.limit for field in FIELDS},
+        megabytes=store_of(center_of(request)).limits.file // MEGABYTE,
         categories=words(language_of(request), "category"),
         today=_today(request, caller),
     )

@@ -1,8 +1,13 @@
 """The phone page of grid workers, and the page of reports."""
 
 from node.accounts.roles import Role
+from node.attachments.tables import AttachmentRow
 from node.reports.tables import InspectionRow
+from tests.cases.pictures import photo
 from tests.web.conftest import Centers, SignIn
+
+NO_PHOTO = {"photo": ("", b"", "application/octet-stream")}
+"""What a browser sends where no file was chosen."""
 
 FINDING = {"title": "两家为排水争执", "place": "三组水井旁", "party": "李某", "form": "one-form"}
 
@@ -12,11 +17,11 @@ def test_a_grid_worker_reports_a_finding_once_and_sees_its_number(centers: Cente
     page = worker.get("/").text  # the first page
     assert 'data-draft="' in page
     assert 'action="/grid/nothing"' in page
-    empty = worker.post("/grid", data={"title": "只写了这个"})
+    empty = worker.post("/grid", data={"title": "只写了这个"}, files=NO_PHOTO)
     assert empty.status_code == 422
     assert 'value="只写了这个"' in empty.text, "kept"
     assert 'id="place-err"' in empty.text
-    sent = [worker.post("/grid", data=FINDING, follow_redirects=False) for _ in range(2)]
+    sent = [worker.post("/grid", data=FINDING, files=NO_PHOTO, follow_redirects=False) for _ in range(2)]
     [address] = {one.headers["location"] for one in sent}
     arrived = worker.get(address).text
     assert "已登记" in arrived
@@ -26,12 +31,29 @@ def test_a_grid_worker_reports_a_finding_once_and_sees_its_number(centers: Cente
     assert [worker.get(path).status_code for path in ("/cases", "/reports", "/cases/new")] == [403, 403, 403]
 
 
+def test_a_photo_goes_with_the_finding_or_neither_is_kept(centers: Centers, sign_in: SignIn) -> None:
+    worker, clerk = sign_in(centers.village, Role.grid_worker), sign_in(centers.village, Role.clerk, username="wang")
+    program = {"photo": ("现场.jpg", b"MZ" + bytes(200), "image/jpeg")}
+    refused = worker.post("/grid", data=FINDING, files=program)
+    assert (refused.status_code, 'id="photo-err"' in refused.text) == (422, True)
+    assert f'value="{FINDING["title"]}"' in refused.text, "what was typed is kept"
+    assert FINDING["title"] not in clerk.get("/cases").text
+    picture = {"photo": ("现场.jpg", photo(), "image/jpeg")}
+    sent = [worker.post("/grid", data=FINDING, files=picture, follow_redirects=False) for _ in range(2)]
+    assert {one.status_code for one in sent} == {303}
+    with centers.village.database.read() as session:
+        [row] = session.query(AttachmentRow).all()
+        path = f"/cases/{row.case_id}"
+    assert "现场.jpg" in clerk.get(f"{path}/attachments").text
+    assert worker.get(f"{path}/attachments").status_code == 403
+
+
 def test_one_tap_makes_the_zero_report_and_takes_no_finding_back(centers: Centers, sign_in: SignIn) -> None:
     worker = sign_in(centers.village, Role.grid_worker)
     for _ in range(2):
         assert worker.post("/grid/nothing", follow_redirects=False).status_code == 303
     assert "已零报告" in worker.get("/grid").text
-    worker.post("/grid", data=FINDING)
+    worker.post("/grid", data=FINDING, files=NO_PHOTO)
     worker.post("/grid/nothing")
     with centers.village.database.read() as session:
         [row] = session.query(InspectionRow).all()
