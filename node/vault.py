@@ -172,7 +172,8 @@ class _Uncomparable(TypeDecorator.Comparator[Any]):
         Raises:
             TypeError: the column is compared with anything but NULL.
         """
-        if op not in {is_, is_not}:
+        columns = all(isinstance(one, ColumnElement) for one in other)  # the mapper looks columns up by ==
+        if op not in {is_, is_not} and not columns:
             raise TypeError(f"a sealed column can't be compared: {self.expr}")
         return super().operate(op, *other, **options)
 
