@@ -19,6 +19,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from node import brokers, errors_http, links_api
 from node.accounts import api as accounts_api
+from node.accounts import me_api
+from node.accounts.uses import WRITTEN_EVERY_S
 from node.attachments import api as attachments_api
 from node.cases import api as cases_api
 from node.cases import stations_api, study_api, subject_api, subsidies_api
@@ -79,6 +81,7 @@ def create_app(level: str, settings: Settings) -> FastAPI:
             federation.children_changed = lambda: _reload(broker, center, settings)
         center.federation = federation
         await federation.start()
+        using = asyncio.create_task(_keep_uses(center))
         telling = asyncio.create_task(Robot(center, settings.robot_url).run()) if settings.robot_url else None
         try:
             yield
@@ -87,6 +90,9 @@ def create_app(level: str, settings: Settings) -> FastAPI:
                 telling.cancel()
                 with suppress(asyncio.CancelledError):
                     await telling
+            using.cancel()
+            with suppress(asyncio.CancelledError):
+                await using
             if keeper is not None:
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
@@ -111,6 +117,23 @@ async def _keep_broker(broker: SupervisedBroker) -> None:
             await asyncio.sleep(BROKER_RETRY_S)
         else:
             return
+
+
+async def _keep_uses(center: Center) -> None:
+    """Write down every minute, and at the end, when sessions were last used; what can't be written is tried again."""
+    try:
+        while True:
+            await asyncio.sleep(WRITTEN_EVERY_S)
+            await asyncio.to_thread(_write_uses, center)
+    finally:
+        _write_uses(center)
+
+
+def _write_uses(center: Center) -> None:
+    try:
+        center.uses.write(center.database)
+    except DatabaseUnavailable as error:
+        log.warning("uses.not_written", reason=str(error))
 
 
 async def _to_new_parent(center: Center, settings: Settings) -> Transport | None:
@@ -147,6 +170,7 @@ def assemble(level: Level) -> FastAPI:
     )
     errors_http.install(app, problem_page)
     app.include_router(accounts_api.router, prefix=API)
+    app.include_router(me_api.router, prefix=API)
     app.include_router(links_api.router, prefix=API)
     app.include_router(cases_api.router, prefix=API)
     app.include_router(attachments_api.router, prefix=API)

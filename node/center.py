@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from node import policies
 from node.accounts.passwords import PasswordHasher
+from node.accounts.rules import AccountRules
 from node.accounts.throttle import Throttle
+from node.accounts.uses import Uses
 from node.attachments.store import FileStore, Limits
 from node.audit.trail import KEPT_DAYS_MIN
 from node.clock import Clock
@@ -39,6 +41,8 @@ class Center:
         clock: its clock.
         hasher: hashes passwords.
         throttle: counts failed sign-ins.
+        account_rules: what is asked of passwords and sign-ins.
+        uses: when sessions were last used.
         root_key: public signing key of the root, the anchor of trust.
         metrics: counters of this process.
         courtesy: whether a request is being answered; links wait for that.
@@ -67,6 +71,8 @@ class Center:
     audit_days: int = KEPT_DAYS_MIN
     attachments: Limits = field(default_factory=Limits)
     throttle: Throttle = field(default_factory=Throttle)
+    account_rules: AccountRules = field(default_factory=AccountRules)
+    uses: Uses = field(default_factory=Uses)
     metrics: Metrics = field(default_factory=Metrics)
     courtesy: Courtesy = field(default_factory=Courtesy)
     verifier: Verifier = field(default_factory=VerifierHere)

@@ -94,6 +94,7 @@ def open_center(
         backup_to_parent=settings.backup.to_parent,
         audit_days=settings.audit_days,
         attachments=Limits(settings.attachment_mb * MEGABYTE, settings.case_attachments_mb * MEGABYTE),
+        account_rules=settings.accounts.rules,
     )
     center.read_policy()
     return center

@@ -9,6 +9,8 @@ quietly ignored costs a day.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +23,7 @@ from pydantic_settings import SettingsError as SourceError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from node.accounts.rules import AccountRules
 from node.attachments.store import MEGABYTE
 from node.audit.trail import KEPT_DAYS_MIN
 from node.i18n import DEFAULT, N_, Language, translate
@@ -70,6 +73,37 @@ class Backup(BaseModel):
     )
 
 
+class Accounts(BaseModel):
+    """What is asked of passwords and sign-ins."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    password_rules: Literal["long", "mixed"] = Field(
+        default="long",
+        description=N_("long: 8 characters or more; mixed: also three kinds of signs, and a new one every 90 days."),
+    )
+    second_factor: Literal["optional", "required"] = Field(
+        default="optional",
+        description=N_("optional: for who wants one; required: for administrators and directors."),
+    )
+    idle_minutes: int = Field(
+        default=30, ge=1, le=720, description=N_("Minutes without use after which a session of the pages ends.")
+    )
+    session_hours: int = Field(
+        default=12, ge=1, le=24, description=N_("Hours after which every sign-in ends, used or not.")
+    )
+
+    @property
+    def rules(self) -> AccountRules:
+        """As the accounts take them."""
+        return AccountRules(
+            mixed=self.password_rules == "mixed",  # noqa: S105 - a rule, not a password
+            second_factor=self.second_factor == "required",
+            idle=timedelta(minutes=self.idle_minutes),
+            lifetime=timedelta(hours=self.session_hours),
+        )
+
+
 class Settings(BaseSettings):
     """All settings of one center; paths are relative to ``data_dir`` and come out absolute.
 
@@ -92,6 +126,14 @@ class Settings(BaseSettings):
     root_key: str = Field(description=N_("Public signing key of the federation's root; all trust hangs on it."))
     host: Host = Field(default="127.0.0.1", description=N_("Address that the pages and the API listen on."))
     port: Port = Field(default=8100, description=N_("TCP port of the pages and the API."))
+    tls_cert_file: Path | None = Field(
+        default=None, description=N_("PEM file of our certificate for HTTPS, with those between; http without it.")
+    )
+    tls_key_file: Path | None = Field(default=None, description=N_("PEM file of the certificate's key."))
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description=N_("Addresses of proxies whose X-Forwarded-For and -Proto are believed; none by default."),
+    )
     database_url: str = Field(
         default="",
         description=N_("Database: sqlite:///file or postgresql+psycopg://user@host/name; center.db by default."),
@@ -125,6 +167,7 @@ class Settings(BaseSettings):
     robot_url: str = Field(
         default="", description=N_("Address of a WeCom or DingTalk group robot that tells what waits; none by default.")
     )
+    accounts: Accounts = Field(default=Accounts(), description=N_("Passwords and sign-ins."))
     backup: Backup = Field(default=Backup(), description=N_("The nightly backup."))
     broker: Broker = Field(default=NoBroker(), description=N_("The broker through which our children reach us."))
 
@@ -175,10 +218,27 @@ class Settings(BaseSettings):
     def _is_broker(cls, value: str | None) -> str | None:
         return None if value is None else checked_broker_url(value)
 
-    @validated("parent_ca_file", "log_file", "storage_key_file")
+    @validated("parent_ca_file", "log_file", "storage_key_file", "tls_cert_file", "tls_key_file")
     @classmethod
     def _resolved(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else info.data.get("data_dir", Path()) / value
+
+    @validated("tls_key_file")
+    @classmethod
+    def _has_both(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert_file") is None):
+            raise ValueError(N_("HTTPS needs both tls_cert_file and tls_key_file."))
+        return value
+
+    @validated("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ip_network(one)
+            except ValueError as error:
+                raise ValueError(N_("A proxy is named by its IP address, or a network such as 10.0.0.0/24.")) from error
+        return value
 
     @validated("broker")
     @classmethod
@@ -278,8 +338,9 @@ def write_settings(settings: Settings, language: Language = DEFAULT) -> None:
     """Write ``center.toml``, with a comment for every setting; what has its default value stands there as a comment."""
     lines = [translate(language, N_("# Settings of a Liandong center. Restart the center after a change.")), ""]
     lines += _table(settings, settings.data_dir, language)
-    lines += [_comment(Settings.model_fields["backup"], language), "[backup]"]
-    lines += _table(settings.backup, settings.data_dir, language)
+    for name, table in (("accounts", settings.accounts), ("backup", settings.backup)):
+        lines += [_comment(Settings.model_fields[name], language), f"[{name}]"]
+        lines += _table(table, settings.data_dir, language)
     mode = settings.broker.mode
     lines += [_comment(Settings.model_fields["broker"], language), "[broker]"]
     lines += [_comment(NoBroker.model_fields["mode"], language), f"mode = {_toml(mode)}", ""]
@@ -292,7 +353,7 @@ def _table(model: BaseModel, data_dir: Path, language: Language) -> Iterator[str
     """The fields of one table; what was not given stands there as a comment with its default."""
     values = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
-        if name in {"data_dir", "backup", "broker", "mode"}:
+        if name in {"data_dir", "accounts", "backup", "broker", "mode"}:
             continue
         yield _comment(field, language)
         if name in model.model_fields_set and values[name] is not None:

@@ -23,6 +23,7 @@ def root_with_users(people: Family) -> Made:
                 display_name=role.value,
                 password=PASSWORD,
                 roles=[role],
+                must_change=False,
             )
     return made
 

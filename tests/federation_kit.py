@@ -153,6 +153,7 @@ class Member:
                     display_name=f"{username} 同志",
                     password=PASSWORD,
                     roles=roles,
+                    must_change=False,
                 )
             app = assemble(self.center.level)
             app.state.center = self.center

@@ -18,7 +18,7 @@ from node.accounts.roles import ROLE_NAMES
 from node.cli import app
 from node.i18n import translate
 from node.metrics import Metrics
-from node.settings import NOT_SETTINGS, Backup, ExternalBroker, NoBroker, OwnBroker, Settings, SettingsError
+from node.settings import NOT_SETTINGS, Accounts, Backup, ExternalBroker, NoBroker, OwnBroker, Settings, SettingsError
 from protocol.actions import State, StopReason
 from protocol.custody import KEEPING, POPPING, PUSHING
 from protocol.entries import Kind
@@ -245,11 +245,11 @@ def settings_in_code() -> dict[str, tuple[str, str]]:
     """Name -> (default as the table shows it, description)."""
     found: dict[str, tuple[str, str]] = {}
     tables: list[tuple[str, Mapping[str, FieldInfo]]] = [("", Settings.model_fields)]
-    tables += [("backup.", Backup.model_fields)]
+    tables += [("accounts.", Accounts.model_fields), ("backup.", Backup.model_fields)]
     tables += [("broker.", table.model_fields) for table in (NoBroker, OwnBroker, ExternalBroker)]
     for prefix, fields in tables:
         for name, field in fields.items():
-            if name not in {"data_dir", "backup", "broker"}:
+            if name not in {"data_dir", "accounts", "backup", "broker"}:
                 default = "" if field.is_required() or field.default in (None, "", ()) else f"`{field.default}`"
                 found.setdefault(prefix + name, (default, str(field.description)))
     return found

@@ -91,6 +91,7 @@ def add_user(settings: Settings) -> str:
             display_name="调解员",
             password=password,
             roles=[Role.dispatcher],
+            must_change=False,
         )
     return password
 

@@ -160,10 +160,11 @@ def _signed_in(center: Center, number: int) -> TestClient:
             display_name=f"user{number}",
             password=PASSWORD,
             roles=[Role.director, Role.admin],
+            must_change=False,
         )
     app = assemble(center.level)
     app.state.center = center
-    client = TestClient(app, headers={"accept": "text/html"})
+    client = TestClient(app, headers={"accept": "text/html", "origin": "http://testserver"})
     client.post("/login", data={"username": f"user{number}", "password": PASSWORD}).raise_for_status()
     return client
 

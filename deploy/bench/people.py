@@ -54,6 +54,7 @@ def hire(settings: Settings) -> str:
             display_name="调解员",
             password=password,
             roles=[Role.director],
+            must_change=False,
         )
     return password
 
@@ -105,7 +106,7 @@ class _Person:
     def __init__(self, settings: Settings, password: str, seed: int) -> None:
         self.reads: list[float] = []
         self.writes: list[float] = []
-        self._client = httpx2.Client(base_url=url(settings), timeout=PATIENCE_S)
+        self._client = httpx2.Client(base_url=url(settings), timeout=PATIENCE_S, headers={"Origin": url(settings)})
         matters = Matters(seed)
         answer = self._client.post(f"{API}/login", json={"username": USER, "password": password}).raise_for_status()
         self._token = {"Authorization": f"Bearer {answer.json()['token']}"}

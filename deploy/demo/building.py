@@ -91,4 +91,5 @@ def _add_users(center: Center, one: PlannedCenter) -> None:
                 display_name=user.display_name,
                 password=user.password,
                 roles=[role],
+                must_change=False,
             )

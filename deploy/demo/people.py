@@ -63,7 +63,7 @@ class People:
             Refusal: the center says no.
         """
         user, url = center.users[Role.director], url_of(center)
-        with httpx2.Client(base_url=url, trust_env=False, headers={"Accept": "text/html"}) as browser:
+        with httpx2.Client(base_url=url, trust_env=False, headers={"Accept": "text/html", "Origin": url}) as browser:
             browser.post("/login", data={"username": user.username, "password": user.password})
             answer = browser.post("/policy", data={**values_of(Policy()), **rules})
         if answer.status_code != httpx2.codes.SEE_OTHER:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from node.accounts import service
 from node.accounts.authorise import Credentials, center_of, require
 from node.accounts.roles import Action, Role
+from node.accounts.rules import PASSWORD_MAX, PASSWORD_MIN
 from node.accounts.service import Caller
 from node.accounts.tables import User
 from node.audit.requests import actor_of, address_of
@@ -20,7 +21,7 @@ from node.idempotency import Attempt, attempt
 router = APIRouter(tags=["accounts"])
 
 Username = Annotated[str, StringConstraints(min_length=1, max_length=service.USERNAME_MAX)]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=service.PASSWORD_MAX)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX)]
 
 
 class LoginIn(BaseModel):
@@ -30,6 +31,8 @@ class LoginIn(BaseModel):
 
     username: Username
     password: Password
+    code: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Of the second factor, or a recovery code, where the account has one."""
 
 
 class IssuedOut(BaseModel):
@@ -46,7 +49,7 @@ class UserIn(BaseModel):
 
     username: Username
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=service.DISPLAY_NAME_MAX)]
-    password: Annotated[str, StringConstraints(min_length=service.PASSWORD_MIN, max_length=service.PASSWORD_MAX)]
+    password: Annotated[str, StringConstraints(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
 
 
@@ -78,6 +81,8 @@ def login(request: Request, response: Response, credentials: LoginIn) -> IssuedO
         username=credentials.username,
         password=credentials.password,
         address=address_of(request),
+        code=credentials.code,
+        rules=center.account_rules,
     )
     response.headers["Cache-Control"] = "no-store"
     return IssuedOut(token=issued.token, expires_at=issued.expires_at)
@@ -124,6 +129,7 @@ def create_user(
             display_name=user.display_name,
             password=user.password,
             roles=user.roles,
+            rules=center.account_rules,
         )
         _note(session, request, caller, Event.USER_CREATED, created)
         return attempt.answer(session, _out(created), 201)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Final, Protocol, cast
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -23,9 +23,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import ROLE_NAMES, Action, allowed, roles_for
-from node.accounts.service import Caller, authenticate
+from node.accounts.rules import AccountRules
+from node.accounts.service import Caller, Owed, authenticate
 from node.accounts.tables import TokenKind
 from node.accounts.throttle import Throttle
+from node.accounts.uses import Uses
 from node.audit.requests import note_refusal
 from node.clock import Clock
 from node.db import Database
@@ -37,6 +39,8 @@ PUBLIC_ROUTES: Mapping[str, str] = MappingProxyType(
         "POST /api/v1/login": "gives the token",
         "GET /login": "the form that asks for the password",
         "POST /login": "gives the session",
+        "GET /login/code": "the form that asks for the second factor",
+        "POST /login/code": "gives the session to whoever has the password's pending one",
         "POST /logout": "ends a session, if there is one; a person whose session has ended may still say so",
         "GET /language/{language}": "is chosen before anybody signs in",
         "GET /healthz": "for supervisors: says that the process answers",
@@ -77,6 +81,16 @@ class AccountsCenter(Protocol):
         """How often sign-ins failed here."""
         ...
 
+    @property
+    def account_rules(self) -> AccountRules:
+        """What is asked of passwords and sign-ins here."""
+        ...
+
+    @property
+    def uses(self) -> Uses:
+        """When sessions were last used."""
+        ...
+
 
 class Forbidden(Problem):
     """403: no role of this user may ever do this; names the roles that may."""
@@ -95,6 +109,26 @@ class Forbidden(Problem):
         """The problem document; people read the roles by their names."""
         names = [translate(language, ROLE_NAMES[role]) for role in self.needed]
         return {**super().document(language), "detail": translate(language, self.detail, roles=names)}
+
+
+FIRST: Mapping[Owed, frozenset[Action]] = MappingProxyType(
+    {
+        Owed.PASSWORD: frozenset({Action.sign_out, Action.read_self, Action.own_password}),
+        Owed.SECOND_FACTOR: frozenset(
+            {Action.sign_out, Action.read_self, Action.own_password, Action.own_second_factor}
+        ),
+    }
+)
+"""What can be done all the same by somebody who must do something first."""
+
+_FIRST_WORDS: Mapping[Owed, str] = MappingProxyType(
+    {
+        Owed.PASSWORD: N_("Choose a new password first: somebody else chose the present one, or it is too old."),
+        Owed.SECOND_FACTOR: N_("Set up a second factor first: this account's roles need one here."),
+    }
+)
+
+_OWED_TYPES: Final = (N_("password-change-required"), N_("second-factor-required"))
 
 
 class Guard:
@@ -121,7 +155,9 @@ class Require(Guard):
         caller = None
         if credentials is not None:
             with center.database.read() as session:
-                caller = authenticate(session, center.clock, credentials.credentials, TokenKind.token)
+                caller = authenticate(
+                    session, center.clock, credentials.credentials, TokenKind.token, center.account_rules
+                )
         return authorised_here(center, request, caller, self.action)
 
 
@@ -135,11 +171,14 @@ def authorised(caller: Caller | None, action: Action) -> Caller:
     """The caller, if they may do this; pages with a session cookie ask here, as ``Require`` does for tokens.
 
     Raises:
-        Problem: 401 ``unauthenticated`` without a caller.
+        Problem: 401 ``unauthenticated`` without a caller; 403 ``password-change-required`` or
+            ``second-factor-required`` if they must do that before anything else.
         Forbidden: 403 ``forbidden`` if no role of theirs may ever do this.
     """
     if caller is None:
         raise Problem(401, N_("unauthenticated"), N_("Sign in first: no valid token came with this request."))
+    if caller.owes is not None and action not in FIRST[caller.owes]:
+        raise Problem(403, caller.owes.value, _FIRST_WORDS[caller.owes])
     if not allowed(caller.roles, action):
         raise Forbidden(action)
     return caller

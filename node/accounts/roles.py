@@ -129,6 +129,10 @@ class Action(StrEnum):
     read_reports = "read_reports"
     send_report = "send_report"
     sign_out = "sign_out"
+    read_self = "read_self"
+    own_password = "own_password"  # noqa: S105 - an action
+    own_second_factor = "own_second_factor"
+    own_sessions = "own_sessions"
 
 
 class Relation(StrEnum):
@@ -263,6 +267,10 @@ TABLE: Mapping[Action, Row] = MappingProxyType(
         Action.read_reports: Row(_HOUSE),
         Action.send_report: Row(frozenset({Role.director})),
         Action.sign_out: Row(_ALL),
+        Action.read_self: Row(_ALL),
+        Action.own_password: Row(_ALL),
+        Action.own_second_factor: Row(_ALL),
+        Action.own_sessions: Row(_ALL),
     }
 )
 """The table. What isn't here, nobody may ever do."""

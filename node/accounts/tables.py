@@ -14,7 +14,13 @@ class TokenKind(StrEnum):
     """Where a token is shown: in an Authorization header, or in the cookie of a browser."""
 
     token = "token"  # noqa: S105 - a kind, not a secret
+    """Given by ``POST /login`` for some hours."""
     session = "session"
+    """In the cookie of a browser; ends when nobody uses it."""
+    pending = "pending"
+    """In the cookie of a browser whose password was right, until the second factor is."""
+    program = "program"
+    """Made by a person for a program: with a name, fewer roles, and for some months."""
 
 
 class User(Base):
@@ -28,6 +34,13 @@ class User(Base):
     """Normal form (``node.accounts.service.normal_username``), so that case and width don't matter."""
     display_name: Mapped[str]
     password_hash: Mapped[str]
+    password_set_at: Mapped[datetime]
+    must_change: Mapped[bool]
+    """Whether somebody else chose the password: nothing else can be done before it is changed."""
+    totp_secret: Mapped[str | None]
+    """The secret of the second factor (RFC 6238), base32; None without one."""
+    totp_step: Mapped[int | None]
+    """The last step of 30 s whose code was taken: no code works twice."""
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -48,11 +61,21 @@ class UserRole(Base):
     role: Mapped[str] = mapped_column(primary_key=True)
 
 
+class RecoveryCode(Base):
+    """A code that stands in for the second factor once. Only its hash is here."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    """SHA-256 in hex of 80 random bits."""
+
+
 class Token(Base):
     """A token that was given out. Only its hash is here: who steals the database can't sign in with it.
 
-    There is no "last used": it would make writes of reads, and a center whose disk is full or read-only must
-    still show its cases.
+    When it was last used is kept in memory (``node.accounts.uses``) and written at most once a minute, beside the
+    requests: reading writes nothing, and a center whose disk is full still shows its cases.
     """
 
     __tablename__ = "tokens"
@@ -63,3 +86,9 @@ class Token(Base):
     kind: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime]
+    """When a person last did something with it; of a session, up to a minute late."""
+    name: Mapped[str | None]
+    """What a program's token is for."""
+    roles: Mapped[str | None]
+    """The roles that a program's token is limited to, with spaces between; None: all of its owner's."""

@@ -60,6 +60,9 @@ class Event(StrEnum):
     USER_ENABLED = "user_enabled"
     ROLES_CHANGED = "roles_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
+    SECOND_FACTOR_SET = "second_factor_set"
+    SECOND_FACTOR_ENDED = "second_factor_ended"
+    TOKEN_MADE = "token_made"  # noqa: S105 - an event
     CHILD_ENROLLED = "child_enrolled"
     CHILD_REVOKED = "child_revoked"
     POLICY_SET = "policy_set"

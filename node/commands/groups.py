@@ -19,6 +19,15 @@ keys = group(N_("The keys of this center."))
 parked = group(N_("Messages that could not be applied and wait."))
 
 
+PasswordStays = Annotated[
+    bool,
+    typer.Option(
+        "--password-stays",
+        help=_(N_("The person need not choose another password first: for accounts of programs and tests.")),
+    ),
+]
+
+
 @users.command("add", help=_(N_("Create an account. The password is asked for, unless an option says otherwise.")))
 def user_add(
     username: Annotated[str, typer.Argument(help=_(N_("User name.")))],
@@ -31,10 +40,19 @@ def user_add(
         bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
     ] = False,
     generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
+    password_stays: PasswordStays = False,
 ) -> None:
     from node.commands.users import add
 
-    add(directory, username, roles=role, display_name=display_name, from_stdin=password_stdin, generate=generate)
+    add(
+        directory,
+        username,
+        roles=role,
+        display_name=display_name,
+        from_stdin=password_stdin,
+        generate=generate,
+        stays=password_stays,
+    )
 
 
 @users.command("list", help=_(N_("Show all accounts.")))
@@ -61,10 +79,21 @@ def user_password(
         bool, typer.Option("--password-stdin", help=_(N_("Read the password from standard input.")))
     ] = False,
     generate: Annotated[bool, typer.Option("--generate", help=_(N_("Make up a password and print it.")))] = False,
+    password_stays: PasswordStays = False,
+    forget_second_factor: Annotated[
+        bool, typer.Option("--forget-second-factor", help=_(N_("End the second factor, too: the telephone is lost.")))
+    ] = False,
 ) -> None:
     from node.commands.users import set_password
 
-    set_password(directory, username, from_stdin=password_stdin, generate=generate)
+    set_password(
+        directory,
+        username,
+        from_stdin=password_stdin,
+        generate=generate,
+        stays=password_stays,
+        forget_second_factor=forget_second_factor,
+    )
 
 
 @keys.command("rotate", help=_(N_("Sign with a new key once the superior has certified it.")))

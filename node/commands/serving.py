@@ -62,7 +62,11 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=STOP_WITHIN,
-            proxy_headers=False,
+            # Who asks, and by which scheme, is believed of named proxies only: throttling and audit go by the address.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
         )
     )
     loop = asyncio.get_running_loop()

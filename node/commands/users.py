@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from node.accounts import service
+from node.accounts import second_factor, service
 from node.accounts.roles import ROLE_NAMES, Role
 from node.audit.trail import COMMAND_LINE, Event, record
 from node.commands.opened import opened
@@ -19,9 +19,19 @@ GENERATED_BYTES = 9
 
 
 def add(
-    directory: Path, username: str, *, roles: Sequence[Role], display_name: str | None, from_stdin: bool, generate: bool
+    directory: Path,
+    username: str,
+    *,
+    roles: Sequence[Role],
+    display_name: str | None,
+    from_stdin: bool,
+    generate: bool,
+    stays: bool,
 ) -> None:
-    """Create an account; the password is asked for, read from standard input, or made up and shown once."""
+    """Create an account; the password is asked for, read from standard input, or made up and shown once.
+
+    ``stays``: the person need not choose another one first; for programs and tests that type it themselves.
+    """
     password = _password(from_stdin=from_stdin, generate=generate)
     with opened(directory) as (_, center), center.database.write() as session:
         user = service.create_user(
@@ -32,6 +42,8 @@ def add(
             display_name=display_name or username,
             password=password,
             roles=roles,
+            must_change=not stays,
+            rules=center.account_rules,
         )
         name = user.username
         spoken = ", ".join(sorted(roles))
@@ -71,12 +83,26 @@ def disable(directory: Path, username: str) -> None:
     say(N_("User {username} is disabled and signed out."), username=name)
 
 
-def set_password(directory: Path, username: str, *, from_stdin: bool, generate: bool) -> None:
+def set_password(
+    directory: Path, username: str, *, from_stdin: bool, generate: bool, stays: bool, forget_second_factor: bool
+) -> None:
     """Give an account a new password; it is signed out everywhere."""
     password = _password(from_stdin=from_stdin, generate=generate)
     with opened(directory) as (_, center), center.database.write() as session:
-        service.set_password(session, center.hasher, username, password)
-        record(session, center.clock.now(), COMMAND_LINE, Event.PASSWORD_CHANGED, subject=username)
+        user = service.set_password(
+            session,
+            center.clock,
+            center.hasher,
+            username,
+            password,
+            must_change=not stays,
+            rules=center.account_rules,
+        )
+        now = center.clock.now()
+        record(session, now, COMMAND_LINE, Event.PASSWORD_CHANGED, subject=username)
+        if forget_second_factor:
+            second_factor.end(session, user.id)
+            record(session, now, COMMAND_LINE, Event.SECOND_FACTOR_ENDED, subject=username)
     say(N_("User {username} has a new password and is signed out."), username=username)
     if generate:
         typer.echo(password)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from node import idempotency
-from node.accounts.service import purge_tokens
+from node.accounts.sessions import purge_tokens
 from node.clock import Clock
 from node.db import Database
 from node.federation.tables import LaneRow, LinkRow, OutboxRow, ReceivedFrameRow

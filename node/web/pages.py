@@ -2,13 +2,14 @@
 
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from node.accounts import service as accounts
 from node.accounts.roles import Action
-from node.accounts.service import Caller
+from node.accounts.service import Caller, Owed
 from node.accounts.tables import TokenKind
 from node.audit.requests import actor_of, address_of
 from node.audit.trail import Event, record
@@ -35,6 +36,7 @@ from node.web import (
     policy_page,
     register_page,
     reports_page,
+    second_factor_page,
     session,
     stations_page,
     subsidies_page,
@@ -49,6 +51,9 @@ from node.web.session import reader
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
 
+
+FIRST: Final = {Owed.PASSWORD.value: "/account/password", Owed.SECOND_FACTOR.value: "/account/second-factor"}
+"""Where somebody is led who must do something first."""
 
 _router = APIRouter()
 
@@ -68,6 +73,7 @@ _PARTS: Final = (
     links_page.router,
     users_page.router,
     account_page.router,
+    second_factor_page.router,
     audit_page.router,
     backups_page.router,
     policy_page.router,
@@ -99,11 +105,11 @@ def home(request: Request, caller: Annotated[Caller, Depends(reader(Action.read_
 
 
 @_router.get("/login")
-def login_form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the address
+def login_form(request: Request, next: str = "/", done: str = "") -> Response:  # noqa: A002 - the name in the address
     """The sign-in form; whoever is signed in goes on."""
     if session.caller_of(request) is not None:
         return see_other(local_path(next))
-    return render(request, "login.html", next=local_path(next), values={}, errors={})
+    return render(request, "login.html", next=local_path(next), values={}, errors={}, done=done == "password")
 
 
 @_router.post("/login")
@@ -133,6 +139,7 @@ def login(
                 password=password,
                 kind=TokenKind.session,
                 address=address_of(request),
+                rules=center.account_rules,
             )
         except Problem as problem:
             if problem.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}:
@@ -140,11 +147,21 @@ def login(
             status = 429 if problem.status == HTTPStatus.TOO_MANY_REQUESTS else 422
             errors["username"] = str(problem.document(language)["detail"])
         else:
-            response = see_other(local_path(next))
+            _end_former(request)
+            pending = issued.kind is TokenKind.pending
+            response = see_other(f"/login/code?next={quote(local_path(next))}" if pending else local_path(next))
             session.keep(response, request, issued)
             return response
     values = {"username": username}
-    return render(request, "login.html", status=status, next=local_path(next), values=values, errors=errors)
+    return render(request, "login.html", status=status, next=local_path(next), values=values, errors=errors, done=False)
+
+
+def _end_former(request: Request) -> None:
+    """Whoever signs in where somebody was signed in ends that session: the cookie holds one."""
+    former = session.token_of(request)
+    if former is not None:
+        with center_of(request).database.write() as unit:
+            accounts.logout(unit, former)
 
 
 @_router.post("/logout")
@@ -182,6 +199,8 @@ def problem_page(request: Request, problem: Problem, language: Language) -> Resp
         return None
     if problem.status == HTTPStatus.UNAUTHORIZED:
         return to_login(request)
+    if problem.type in FIRST:
+        return see_other(FIRST[problem.type])
     return render(
         request,
         "problem.html",

@@ -83,6 +83,8 @@ def render(
     center = center_of(request)
     language = language_of(request)
     tree = center.directory.tree
+    if caller is not None and caller.owes is not None:
+        caller = None  # no news and no ways for whoever must do something first
     if links is None:
         links = link_rows(center, language) if caller is not None else ()
     desk = desk_of(center) if caller is not None and allowed(caller.roles, Action.read_cases) else None

@@ -72,19 +72,19 @@ class SecurityHeaders:
 def is_cross_site(method: str, headers: Headers) -> bool:
     """Whether a browser says that this unsafe request came from somebody else's page.
 
-    ``Sec-Fetch-Site`` decides where the browser sends it (https and localhost), else ``Origin`` against
-    ``Host``. Without both it is an old browser, which ``SameSite`` cookies still guard, or no browser at
-    all. This is the algorithm of Go's ``net/http.CrossOriginProtection``. A bearer token is never sent by a
-    browser by itself, so such requests pass.
+    ``Sec-Fetch-Site`` decides where the browser sends it (https and localhost), else ``Origin`` against ``Host``, else
+    ``Referer``, as old browsers have it. That is the algorithm of Go's ``net/http.CrossOriginProtection``, but for its
+    end: who says nothing of all this and comes with a cookie, by which alone somebody else's page could act, is
+    refused. A bearer token is never sent by a browser by itself, so such requests pass.
     """
     if method in SAFE_METHODS or headers.get("authorization", "").lower().startswith("bearer "):
         return False
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")
-    origin = headers.get("origin")
+    origin = headers.get("origin", headers.get("referer"))
     if origin is None:
-        return False
+        return "cookie" in headers
     return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 

@@ -12,6 +12,7 @@ from node.accounts.authorise import ONLY, Guard, authorised_here
 from node.accounts.roles import Action
 from node.accounts.service import Caller, Issued, authenticate
 from node.accounts.tables import TokenKind
+from node.accounts.uses import is_use
 from node.web.center import center_of
 
 
@@ -55,7 +56,10 @@ def caller_of(request: Request) -> Caller | None:
         return None
     center = center_of(request)
     with center.database.read() as session:
-        return authenticate(session, center.clock, token, TokenKind.session)
+        caller = authenticate(session, center.clock, token, TokenKind.session, center.account_rules, center.uses)
+    if caller is not None and is_use(request):
+        center.uses.note(caller.session_key, center.clock.now())
+    return caller
 
 
 class Reader(Guard):

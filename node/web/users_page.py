@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from node.accounts import service
+from node.accounts import second_factor, service
 from node.accounts.roles import Action, Role
+from node.accounts.rules import PASSWORD_MAX
 from node.accounts.service import Caller
 from node.audit.requests import actor_of
 from node.audit.trail import Event, record
@@ -25,7 +26,7 @@ router = APIRouter()
 FIELDS = (
     Field(name="username", label=N_("User name"), required=True, limit=service.USERNAME_MAX),
     Field(name="display_name", label=N_("Name in the log"), required=True, limit=service.DISPLAY_NAME_MAX),
-    Field(name="password", label=N_("First password"), required=True, limit=service.PASSWORD_MAX),
+    Field(name="password", label=N_("First password"), required=True, limit=PASSWORD_MAX),
     Field(name="roles", label=N_("Roles"), kind="choices", required=True, words="role"),
 )
 
@@ -33,6 +34,7 @@ DONE = {
     "created": N_("The account was created."),
     "roles": N_("The roles were changed."),
     "password": N_("The password was changed; all sign-ins of this person ended."),
+    "second-factor": N_("The second factor was ended; the password alone signs in."),
     "disabled": N_("The account was locked."),
     "enabled": N_("The account was unlocked."),
 }
@@ -41,6 +43,7 @@ DONE = {
 EVENTS = {
     "roles": Event.ROLES_CHANGED,
     "password": Event.PASSWORD_CHANGED,
+    "second-factor": Event.SECOND_FACTOR_ENDED,
     "disable": Event.USER_DISABLED,
     "enable": Event.USER_ENABLED,
 }
@@ -72,6 +75,7 @@ def create(request: Request, caller: Annotated[Caller, Depends(reader(Action.man
                     display_name=sent.one("display_name"),
                     password=sent.one("password"),
                     roles=_roles(sent),
+                    rules=center.account_rules,
                 )
                 roles = ", ".join(sent.all("roles"))
                 subject = service.normal_username(sent.one("username")) or ""
@@ -94,7 +98,7 @@ def change(
     act: str,
     sent: Sent,
 ) -> Response:
-    """Change an account: ``roles``, ``password``, ``disable``, ``enable``."""
+    """Change an account: ``roles``, ``password``, ``second-factor``, ``disable``, ``enable``."""
     center, language = center_of(request), language_of(request)
     try:
         with center.database.write() as session:
@@ -102,7 +106,12 @@ def change(
                 case "roles":
                     service.set_roles(session, username, _roles(sent))
                 case "password":
-                    service.set_password(session, center.hasher, username, sent.one("password"))
+                    password = sent.one("password")
+                    service.set_password(
+                        session, center.clock, center.hasher, username, password, rules=center.account_rules
+                    )
+                case "second-factor":
+                    second_factor.end(session, service.find_user(session, username).id)
                 case "disable":
                     service.disable_user(session, center.clock, username)
                 case "enable":
@@ -139,6 +148,7 @@ def _page(
                 "roles": [role.value for role in Role if role in user.roles],
                 "disabled_at": user.disabled_at,
                 "created_at": user.created_at,
+                "second_factor": user.totp_secret is not None,
             }
             for user in service.list_users(session)
         ]

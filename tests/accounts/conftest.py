@@ -1,17 +1,19 @@
 """A center with accounts and nothing else, and clients that are signed in to it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from node import errors_http
-from node.accounts import api, service
+from node.accounts import api, me_api, service
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
+from node.accounts.rules import AccountRules
 from node.accounts.throttle import Throttle
+from node.accounts.uses import Uses
 from node.clock import Clock
 from node.db import Database
 
@@ -28,6 +30,8 @@ class Center:
     clock: Clock
     hasher: PasswordHasher
     throttle: Throttle
+    account_rules: AccountRules = field(default_factory=AccountRules)
+    uses: Uses = field(default_factory=Uses)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +52,7 @@ def app(center: Center) -> FastAPI:
     app.state.center = center
     errors_http.install(app)
     app.include_router(api.router, prefix="/api/v1")
+    app.include_router(me_api.router, prefix="/api/v1")
     return app
 
 
@@ -72,6 +77,7 @@ def add_user(center: Center) -> Callable[..., None]:
                 display_name=f"{username} 同志",
                 password=PASSWORD,
                 roles=roles,
+                must_change=False,
             )
 
     return add

@@ -6,7 +6,9 @@ from node.accounts.describing import PAGE, with_table
 from node.accounts.roles import ROLE_NAMES, TABLE, Action, Relation, Role, allowed, roles_for
 from node.i18n import translate
 
-EVERYONE = {Action.read_center, Action.sign_out}
+OWN = {Action.sign_out, Action.read_self, Action.own_password, Action.own_second_factor, Action.own_sessions}
+
+EVERYONE = {Action.read_center} | OWN
 
 OF_THE_CENTER = EVERYONE | {
     Action.read_status,

@@ -12,6 +12,7 @@ from node.accounts import service
 from node.accounts.passwords import PasswordHasher
 from node.accounts.roles import Role
 from node.accounts.service import Caller, Issued
+from node.accounts.sessions import purge_tokens
 from node.accounts.tables import Token, TokenKind, User
 from node.accounts.throttle import Throttle
 from node.clock import Clock
@@ -37,9 +38,9 @@ class MovableClock(Clock, Protocol):
     def advance(self, by: timedelta) -> None: ...
 
 
-def log_in(center: Center, username: str, password: str = PASSWORD, **options: TokenKind) -> Issued:
+def log_in(center: Center, username: str, password: str = PASSWORD, kind: TokenKind = TokenKind.token) -> Issued:
     return service.login(
-        center.database, center.clock, center.hasher, Throttle(), username=username, password=password, **options
+        center.database, center.clock, center.hasher, Throttle(), username=username, password=password, kind=kind
     )
 
 
@@ -147,7 +148,7 @@ def test_expired_tokens_are_purged_and_good_ones_kept(center: Center, add_user: 
     center.clock.advance(timedelta(hours=12))
     good = log_in(center, "ali")
     with center.database.write() as session:
-        assert service.purge_tokens(session, center.clock) == 1
+        assert purge_tokens(session, center.clock) == 1
     assert who_is(center, good.token) is not None
 
 
@@ -239,7 +240,7 @@ def test_a_new_password_ends_all_tokens_and_the_old_password(center: Center, add
     add_user("ali", Role.clerk)
     token = log_in(center, "ali").token
     with center.database.write() as session:
-        service.set_password(session, center.hasher, "ali", "another long one")
+        service.set_password(session, center.clock, center.hasher, "ali", "another long one")
     assert who_is(center, token) is None
     with pytest.raises(Problem):
         log_in(center, "ali")
@@ -253,7 +254,7 @@ def test_an_account_that_is_not_there_cannot_be_changed(center: Center, username
             service.disable_user(session, center.clock, username)
         assert refusal.value.status == 404
         with pytest.raises(Problem) as refusal:
-            service.set_password(session, center.hasher, username, PASSWORD)
+            service.set_password(session, center.clock, center.hasher, username, PASSWORD)
         assert refusal.value.status == 404
 
 

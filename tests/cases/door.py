@@ -25,6 +25,8 @@ from tests.federation_kit import PASSWORD
 
 HOST = "center.test"
 
+OURS: Mapping[str, str] = {"sec-fetch-site": "same-origin"}
+
 
 _HEAD = b'--form\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
 A_FILE: dict[str, Any] = {
@@ -96,6 +98,7 @@ class Door:
                 display_name=name,
                 password=PASSWORD,
                 roles=[role],
+                must_change=False,
             )
         return {
             kind: service.login(
@@ -110,8 +113,19 @@ class Door:
             for kind in (TokenKind.token, TokenKind.session)
         }
 
-    async def knock(self, method: str, path: str, role: Role | None, given: Mapping[str, object] | None = None) -> Said:
-        """One request, with JSON for the API and a form for a page."""
+    def cookie(self, role: Role) -> dict[str, str]:
+        """The header with which a browser shows somebody's session."""
+        return {"cookie": f"{cookie_name(self.center.code)}={self._keys[role][TokenKind.session]}"}
+
+    async def knock(
+        self,
+        method: str,
+        path: str,
+        role: Role | None,
+        given: Mapping[str, object] | None = None,
+        from_page: Mapping[str, str] = OURS,
+    ) -> Said:
+        """One request, with JSON for the API and a form for a page; ``from_page`` says whose page sent it."""
         api = path.startswith("/api/")
         headers = {"host": HOST, "accept-language": "en"}
         body = b""
@@ -120,11 +134,11 @@ class Door:
         elif method in {"POST", "PUT", "PATCH"}:
             body = (json.dumps(given or {}) if api else urlencode(given or {})).encode()
             headers["content-type"] = "application/json" if api else "application/x-www-form-urlencoded"
-            headers["sec-fetch-site"] = "same-origin"
+            headers |= from_page
         if role is not None and api:
             headers["authorization"] = f"Bearer {self._keys[role][TokenKind.token]}"
         elif role is not None:
-            headers["cookie"] = f"{cookie_name(self.center.code)}={self._keys[role][TokenKind.session]}"
+            headers |= self.cookie(role)
         return await self._call(method, path, headers, body)
 
     async def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Said:

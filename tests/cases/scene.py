@@ -139,6 +139,7 @@ class Desk:
                 display_name=f"{role.value} 同志",
                 password=PASSWORD,
                 roles=[role],
+                must_change=False,
             )
         self._sign_in(role)
 

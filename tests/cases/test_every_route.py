@@ -115,6 +115,48 @@ def _as_the_table_says(route: GuardedRoute, role: Role | None, said: Said) -> bo
     return (said.status, said.type) == (403, "forbidden")
 
 
+FOREIGN: tuple[dict[str, str], ...] = (
+    {},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"origin": "https://evil.test"},
+)
+"""What another site's page would send with somebody's cookie, if a browser let it."""
+
+
+def test_no_page_acts_for_another_site(door: Door) -> None:
+    """Every unsafe route of a page, with a good session: refused unless the browser says that the form is ours."""
+
+    async def knock() -> list[str]:
+        found = []
+        for route in _routes(door):
+            if route.method != "POST" or route.path.startswith("/api/"):
+                continue
+            may = [role for role in Role if all(allowed([role], action) for action in route.actions)]
+            for headers in FOREIGN:
+                said = await door.knock(route.method, _path(route, "none"), may[0], FORM, headers)
+                if (said.status, said.type) != (403, "cross-site"):
+                    found.append(f"{route} with {headers}: {said.status} {said.type}")
+        return found
+
+    assert asyncio.run(knock()) == []
+
+
+def test_no_call_of_the_api_takes_a_cookie(door: Door) -> None:
+    """So no other site's page can make one in somebody's name."""
+
+    async def knock() -> list[str]:
+        return [
+            str(route)
+            for route in _routes(door)
+            if route.method == "POST" and route.path.startswith("/api/") and route.actions
+            for said in [await door.knock(route.method, _path(route, "none"), None, {}, door.cookie(Role.director))]
+            if said.status != 401
+        ]
+
+    assert asyncio.run(knock()) == []
+
+
 # --- routes of a case, by roles and relations ------------------------------------------------------------------------
 
 

@@ -286,6 +286,7 @@ def _add_user(settings: Settings) -> None:
                 display_name="值班员",
                 password=PASSWORD,
                 roles=[Role.dispatcher, Role.director],
+                must_change=False,
             )
     finally:
         center.database.dispose()

@@ -128,6 +128,7 @@ def sign_in() -> Iterator[SignIn]:
                 display_name=username,
                 password=PASSWORD,
                 roles=roles,
+                must_change=False,
             )
         answer = client.post("/api/v1/login", json={"username": username, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"

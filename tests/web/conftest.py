@@ -60,7 +60,7 @@ def browser() -> Iterator[Callable[..., TestClient]]:
     def open_(center: Center, language: str = "zh-CN", base_url: str = "http://center.test") -> TestClient:
         app = assemble(center.level)
         app.state.center = center
-        headers = {"Accept": "text/html", "Accept-Language": language}
+        headers = {"Accept": "text/html", "Accept-Language": language, "Origin": base_url}
         client = TestClient(app, base_url=base_url, headers=headers)
         clients.append(client)
         return client
@@ -95,4 +95,5 @@ def add_person(center: Center, username: str, *roles: Role) -> None:
             display_name=f"{username} 同志",
             password=PASSWORD,
             roles=roles,
+            must_change=False,
         )
