@@ -63,7 +63,7 @@ class OfferOut(BaseModel):
 class ConfirmIn(_Given):
     """The offered secret, a code made with it, and the password."""
 
-    secret: Annotated[str, StringConstraints(pattern=r"^[A-Z2-7]{32}$")]
+    secret: Annotated[str, StringConstraints(pattern=f"^{second_factor.SECRET_PATTERN}$")]
     code: Code
     password: Secret
 

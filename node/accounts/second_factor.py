@@ -7,6 +7,7 @@ codes of 80 random bits are shown once; only hashes stay here, and each works on
 
 import hashlib
 import io
+import re
 import secrets
 from typing import Final
 
@@ -30,10 +31,18 @@ STEPS_BESIDE: Final = 1
 
 ISSUER: Final = "Liandong"
 
+SECRET_PATTERN: Final = "[A-Z2-7]{32}"  # noqa: S105 - a form, not a secret
+"""Of an offered secret: base32."""
+
 
 def new_secret() -> str:
     """A secret to offer: 160 bits, base32."""
     return pyotp.random_base32()
+
+
+def is_secret(text: str) -> bool:
+    """Whether this may be a secret that ``new_secret`` offered."""
+    return re.fullmatch(SECRET_PATTERN, text) is not None
 
 
 def uri_of(secret: str, username: str) -> str:
@@ -54,7 +63,7 @@ def begin(session: Session, clock: Clock, user_id: str, secret: str, code: str) 
     Raises:
         Problem: 422 ``bad-code``.
     """
-    step = _step(secret, code, clock, None)
+    step = _step(secret, code, clock, None) if is_secret(secret) else None
     if step is None:
         raise Problem(422, N_("bad-code"), N_("This code is wrong, or was used already."))
     session.execute(update(User).where(User.id == user_id).values(totp_secret=secret, totp_step=step))

@@ -40,7 +40,7 @@ def second_factor_page(request: Request, caller: Factoring) -> Response:
 def begin(request: Request, caller: Factoring, sent: Sent) -> Response:
     """Begin with it; the recovery codes are shown once."""
     center, language = center_of(request), language_of(request)
-    secret = sent.one("secret")
+    secret = sent.one("secret") if second_factor.is_secret(sent.one("secret")) else second_factor.new_secret()
     try:
         service.check_password(center.database, center.hasher, caller.username, sent.one("password"))
         with center.database.write() as session:
