@@ -28,7 +28,6 @@ from node.web.center import center_of
 from node.web.forms import form_key
 from node.web.refusals import refusal_text
 from node.web.rendering import render, see_other
-from node.web.security import refuse_cross_site
 from node.web.session import reader
 from node.words import words
 from protocol.entries import Kind
@@ -48,7 +47,6 @@ async def _form(
     request: Request, case_id: str, caller: Annotated[Caller, Depends(reader(Action.attach))]
 ) -> AsyncIterator[tuple[Caller, Upload | Problem]]:
     """What was sent, or why it was not taken; read only for somebody who may add files."""
-    refuse_cross_site(request)
     center = center_of(request)
     await run_in_threadpool(check_may_add, center, case_id)
     async with AsyncExitStack() as stack:

@@ -130,7 +130,7 @@ class Door:
         headers = {"host": HOST, "accept-language": "en"}
         body = b""
         if method == "POST" and path.endswith("/attachments"):
-            body, headers = A_FILE["content"], headers | A_FILE["headers"] | {"sec-fetch-site": "same-origin"}
+            body, headers = A_FILE["content"], headers | A_FILE["headers"] | from_page
         elif method in {"POST", "PUT", "PATCH"}:
             body = (json.dumps(given or {}) if api else urlencode(given or {})).encode()
             headers["content-type"] = "application/json" if api else "application/x-www-form-urlencoded"
