@@ -100,10 +100,7 @@ class Attempt:
         """Store the answer beside the act, and give it."""
         body = content if isinstance(content, bytes) else content.model_dump_json(by_alias=True).encode()
         if self.key is not None:
-            session.execute(
-                update(StoredAnswer).where(self._mine()).values(status=status, body=body),
-                execution_options={"synchronize_session": False},
-            )
+            session.execute(update(StoredAnswer).where(self._mine()).values(status=status, body=body))
         self._answered = True
         return Response(body, status, media_type="application/json")
 
