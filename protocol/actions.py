@@ -155,10 +155,12 @@ class Restored:
     Attributes:
         incarnation: ours, as the peer knows it; we may have forgotten it.
         skip: where the peer keeps its own messages no longer, the position from which it goes on.
+        theirs: the peer's incarnation, of which these positions are.
     """
 
     incarnation: str | None
     skip: dict[Lane, Position]
+    theirs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -396,7 +396,7 @@ class Link:
             if theirs.into.incarnation is not None:
                 known.append(theirs.into.incarnation)
         stopped = self._heal(StopReason.SELF_RESTORED, detail)
-        return [stopped, Restored(known[0] if known else None, skip)]
+        return [stopped, Restored(known[0] if known else None, skip, hello.incarnation)]
 
     def recover(self, now: float) -> list[Action]:
         """The answer to ``Restored``: custody is frozen here; get back what the peer holds of ours."""

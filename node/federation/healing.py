@@ -89,7 +89,7 @@ def begin(center: "Center", peer: str | None, restored: Restored | None = None) 
         identity.former = json.dumps(former[-FORMER_MAX:])
         if restored is not None and peer is not None:
             for lane, position in restored.skip.items():
-                _skip(session, peer, lane, position)
+                _skip(session, peer, lane, position, restored.theirs)
         incarnation, kept = identity.incarnation, tuple(former[-FORMER_MAX:])
     center.identity = replace(center.identity, incarnation=incarnation, former=kept)
     if renewed:
@@ -104,12 +104,12 @@ def _freeze(session: Session, me: str) -> None:
     session.execute(insert(FrozenCaseRow).from_select(["case_id"], held))
 
 
-def _skip(session: Session, peer: str, lane: str, position: Position) -> None:
+def _skip(session: Session, peer: str, lane: str, position: Position, theirs: str | None) -> None:
     """Go on where the neighbour still keeps its messages; what it sent before it has forgotten."""
     session.execute(
         update(InboxRow)
         .where(InboxRow.peer == peer, InboxRow.lane == lane, InboxRow.applied_seq < position.seq)
-        .values(applied_seq=position.seq, applied_digest=position.digest)
+        .values(applied_seq=position.seq, applied_digest=position.digest, peer_incarnation=theirs)
     )
 
 
