@@ -69,12 +69,17 @@ PROFILES = {
     "rehomed": Profile("rehomed", faults=WEATHER | WIRES | MACHINES | CHANGES, always=CHANGES, sizes=(3, 4, 5, 6, 7)),
 }
 
-SHARES = {"default": 8, "mixed": 2, "calm": 1}
-"""How often each profile is drawn where a seed draws it.
-
-``restored``, ``lost``, ``twins`` and ``crowded`` are run by name until a thousand seeds of each have held; ``rehomed``
-until a decision that overrules another leaves no parked knock (seed 15).
-"""
+SHARES = {
+    "default": 12,
+    "mixed": 4,
+    "restored": 2,
+    "lost": 2,
+    "twins": 2,
+    "rehomed": 2,
+    "calm": 1,
+    "crowded": 1,
+}
+"""How often each profile is drawn where a seed draws it."""
 
 
 def drawn(seed: int) -> str:
