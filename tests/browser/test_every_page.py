@@ -1,30 +1,30 @@
 """Every page: no serious finding of axe-core, nothing wider than the screen, no Chinese left over in English."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.acting import register
+from tests.browser.axe import findings
 from tests.browser.conftest import Federation, SignIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
-AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-FINDINGS = """async () => {
-  const tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"];
-  const { violations } = await axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
-  return violations.filter((one) => ["serious", "critical"].includes(one.impact))
-    .map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
-}"""
-
 WIDTHS = (1440, 390, 320)
 """A desk, a phone, and the narrowest that WCAG 2.2 asks for (1.4.10)."""
 
-READING = ("/cases", "/cases?queue=visits", "/cases?q=1", "/cases/new", "/board", "/policy", "/account")
-TRADE = ("/stations", "/calls", "/subsidies", "/papers", "/reports", "/grid")
+READING = (
+    "/cases",
+    "/cases?queue=visits",
+    "/cases?q=1",
+    "/cases/new",
+    "/cases/import",
+    "/board",
+    "/policy",
+    "/account",
+)
+TRADE = ("/stations", "/calls", "/subsidies", "/papers", "/reports", "/grid", "/cases/import")
 ADMIN = ("/links", "/users", "/backups", "/audit", "/about")
 
 PAGES = {"village": (*READING, "/today"), "township": ("/inbox", "/board", *TRADE), "county": ("/cases", "/board")}
@@ -36,13 +36,6 @@ FORMS = """(path) => [...document.querySelectorAll(`[href^="${path}/"]`)].map((o
 
 LABELS = "main h2, main h3, th, label, legend, button, .hint, .nav-main a, .nothing, .kpi-l, .stat-l, .keys"
 """What stands on a page whatever the matters, people and places are called."""
-
-
-def findings(page: Page) -> list[str]:
-    """What axe-core says of the page as it stands."""
-    if not page.evaluate("Boolean(window.axe)"):
-        page.evaluate(AXE)
-    return [str(one) for one in page.evaluate(FINDINGS)]
 
 
 def looked_at(page: Page, address: str, widths: tuple[int, ...] = WIDTHS) -> list[str]:

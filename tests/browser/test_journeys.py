@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.acting import LIVE_MS, accept, assign, escalate, open_sheet, register, send
+from tests.browser.axe import findings
 from tests.browser.conftest import Desk, Federation
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -63,6 +64,7 @@ def test_a_matter_goes_up_and_down_is_returned_mediated_jointly_and_closed(
     is_assigned_down_and_returned(screens)
     screens.partner.goto(f"{neighbour.url}/inbox?queue=invited")
     is_joined_by_the_neighbour(screens, f"{neighbour.url}/cases/{case_id}")
+    is_a_header_to_the_county(desk_anywhere.sign_in(federation.county, "director"), federation, case_id)
     is_agreed_and_countersigned(screens)
     screens.clerk.goto(case)
     is_closed(screens)
@@ -121,6 +123,15 @@ def is_joined_by_the_neighbour(screens: Screens, case_at_partner: str) -> None:
     send(partner)
     expect(dispatcher.locator("#case-body .team", has_text="普某")).to_be_visible(timeout=LIVE_MS)
     expect(partner.locator("#case-body")).to_contain_text(WHY_RETURNED, timeout=LIVE_MS)
+
+
+def is_a_header_to_the_county(county: Page, federation: Federation, case_id: str) -> None:
+    """The county reads the header of a joint matter, no parties, and may say who leads."""
+    for path in ("", "/joint/lead"):
+        county.goto(f"{federation.county.url}/cases/{case_id}{path}")
+        expect(county.locator("main h1, main h2").first).to_be_visible()
+        expect(county.locator("main")).not_to_contain_text("张某某")
+        assert findings(county) == []
 
 
 def is_agreed_and_countersigned(screens: Screens) -> None:
