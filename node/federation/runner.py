@@ -80,7 +80,6 @@ class Federation:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"link-{center.code}")
         self._broker_knows: frozenset[str] | None = None
         self._parent = center.parent
-        self._settled = False
         self._awake = asyncio.Event()
         self._seen: object = None
         self._days_seen: object = None
@@ -92,13 +91,15 @@ class Federation:
         self.door = Doorkeeper(lambda: asyncio.get_running_loop().time())
 
     async def start(self) -> None:
-        """Connect and begin; returns at once, links come up as the wires do."""
+        """Connect and begin; returns at once, links come up as the wires do.
+
+        Raises:
+            DatabaseUnavailable: the process ends, and says so (docs/reliability.md).
+        """
         self._loop = asyncio.get_running_loop()
-        try:
-            await self._settle_in()
-            await self._follow_links()
-        except DatabaseUnavailable as error:  # a full disk is no reason to serve no pages: again with the first tick
-            log.error("federation.database", reason=str(error))
+        await self._in_thread(lambda: lanes.all_offline(self.center.database))
+        await self._in_thread(lambda: chores.retry_parked(self.center))
+        await self._follow_links()
         self.center.database.on_change(self._on_change)
         if self.hub is not None:
             await self.hub.start(["up.*", "st.*"], self._on_hub_frame, lambda up: self._on_wire("down", up=up))
@@ -115,16 +116,6 @@ class Federation:
             self._probe_loop,
         ):
             self._tasks.append(self._loop.create_task(self._for_ever(loop)))
-
-    async def _settle_in(self) -> None:
-        """Do what every process does first.
-
-        Raises:
-            DatabaseUnavailable: it is still to be done.
-        """
-        await self._in_thread(lambda: lanes.all_offline(self.center.database))
-        await self._in_thread(lambda: chores.retry_parked(self.center))
-        self._settled = True
 
     async def _start_parent(self) -> None:
         if self.parent is not None:
@@ -291,8 +282,6 @@ class Federation:
         Raises:
             DatabaseUnavailable: some of it was not done; it is with the next look.
         """
-        if not self._settled:
-            await self._settle_in()
         version = await self._in_thread(self.center.database.version)
         if version == self._seen and not self._restless:
             return

@@ -121,6 +121,14 @@ def test_every_route_tells_its_action(app: FastAPI) -> None:
         "POST /api/v1/users": {Action.manage_users},
         "POST /api/v1/users/{username}/disable": {Action.manage_users},
         "POST /api/v1/cases/{case_id}/assign": {Action.assign},
+        "GET /api/v1/me": {Action.read_self},
+        "POST /api/v1/me/password": {Action.own_password},
+        "POST /api/v1/me/second-factor": {Action.own_second_factor},
+        "POST /api/v1/me/second-factor/confirm": {Action.own_second_factor},
+        "POST /api/v1/me/second-factor/remove": {Action.own_second_factor},
+        "GET /api/v1/me/sessions": {Action.own_sessions},
+        "POST /api/v1/me/sessions/{key}/end": {Action.own_sessions},
+        "POST /api/v1/me/tokens": {Action.own_sessions},
     }
     assert unguarded(app) == []
 

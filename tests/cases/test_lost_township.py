@@ -15,6 +15,8 @@ from tests.cases.scene import COUNTY, FOUR, OTHER_VILLAGE, TOWN, VILLAGE, Desk, 
 from tests.conftest import PostgresServer
 from tests.federation_kit import Wire, postgres_urls
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:

@@ -12,6 +12,8 @@ from protocol.entries import Noted
 from tests.cases.scene import COUNTY, FOUR, OTHER_VILLAGE, TOWN, VILLAGE, Desk, Scene, scene_of
 from tests.federation_kit import Member, Wire
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:

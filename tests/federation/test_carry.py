@@ -23,6 +23,8 @@ from tests.commands import done
 from tests.conftest import PostgresServer
 from tests.federation_kit import Wire, postgres_urls
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [(VILLAGE, TOWN), (TOWN, VILLAGE), (TOWN, COUNTY), (COUNTY, TOWN), (OTHER_VILLAGE, TOWN), (TOWN, OTHER_VILLAGE)]
 """Ways that sticks go; the others have a network in these tests, or nothing to say."""
 

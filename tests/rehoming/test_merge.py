@@ -24,6 +24,8 @@ from tests.cases.scene import (
 from tests.rehoming.books import balanced, counters, holders, total, until
 from tests.rehoming.merging import NEW, OLD, gone_over, lives, merged, settled
 
+pytestmark = pytest.mark.slow
+
 
 def centers(desk: Desk) -> dict[str, Json]:
     """What the API says of all centers, by code."""

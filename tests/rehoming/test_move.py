@@ -22,6 +22,8 @@ from tests.cases.scene import (
 )
 from tests.rehoming.books import balanced, counters, holders, in_flight, total, until
 
+pytestmark = pytest.mark.slow
+
 
 def links(scene: Scene, code: str) -> dict[str, tuple[str, str]]:
     """Direction and state of a center's links, by peer."""

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from node.accounts.passwords import PasswordHasher
 from node.center import Center
-from node.db import Database
+from node.db import Database, DatabaseUnavailable
 from node.directory import Directory
 from node.federation.runner import Federation
 from node.identity import Identity
@@ -131,7 +131,16 @@ class Machine:
         hub = self._wire(life, self.hub, None) if self.has_broker else None
         context = life.context()
         self.federation = context.run(self._federation, hub, self._wire_up(life))
-        self._starting = self.world.loop.create_task(self.federation.start(), context=context)
+        self._starting = self.world.loop.create_task(self._begin(self.federation, life), context=context)
+
+    async def _begin(self, federation: Federation, life: Life) -> None:
+        """Begin as a process does: who can't write ends with a word, and is started again (systemd)."""
+        try:
+            await federation.start()
+        except DatabaseUnavailable as error:
+            if self.life is life:
+                self.crash(f"ends: {error}")
+                self.world.restart_later(self)
 
     def _federation(self, hub: SimTransport | None, up: SimTransport | None) -> Federation:
         assert self.center is not None

@@ -301,6 +301,7 @@ def header(center: Center, number: int, **values: object) -> None:
         "since": center.clock.now() + timedelta(seconds=number),
         "open_orders": 0,
         "header": "{}",
+        "centers": "",
     }
     with center.database.write() as session:
         session.add(CaseRow(**(row | values)))
