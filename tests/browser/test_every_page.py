@@ -32,7 +32,8 @@ PAGES = {"village": (*READING, "/today"), "township": ("/inbox", "/board", *TRAD
 
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
-FORMS = """(path) => [...document.querySelectorAll(`[href^="${path}/"]`)].map((one) => one.getAttribute("href"))"""
+FORMS = """(path) => [...document.querySelectorAll(`[href^="${path}/"]:not([download])`)]
+  .map((one) => one.getAttribute("href"))"""
 
 LABELS = "main h2, main h3, th, label, legend, button, .hint, .nav-main a, .nothing, .kpi-l, .stat-l, .keys"
 """What stands on a page whatever the matters, people and places are called."""

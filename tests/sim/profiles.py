@@ -70,13 +70,13 @@ PROFILES = {
 }
 
 SHARES = {
-    "default": 12,
-    "mixed": 4,
-    "restored": 2,
-    "lost": 2,
-    "twins": 2,
-    "rehomed": 2,
-    "calm": 1,
+    "default": 48,
+    "mixed": 12,
+    "restored": 4,
+    "lost": 4,
+    "rehomed": 4,
+    "calm": 4,
+    "twins": 3,
     "crowded": 1,
 }
 """How often each profile is drawn where a seed draws it."""

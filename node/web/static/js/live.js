@@ -79,9 +79,8 @@ if (TOPICS) {
   };
   const asks = (on) => { clearInterval(poll); poll = on ? setInterval(ask, POLL_MS) : null; };
   if (window.EventSource) {
-    let opened = false;
     const stream = new EventSource(`/events?topics=${encodeURIComponent(TOPICS)}`);
-    stream.onopen = () => { asks(false); if (opened) refresh(); opened = true; };
+    stream.onopen = () => { asks(false); refresh(); }; // what changed before it was open, it does not tell
     stream.onmessage = () => refresh();
     stream.onerror = () => { if (!poll) asks(true); };
     window.addEventListener("pagehide", () => stream.close());
