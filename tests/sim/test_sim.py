@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAST = Path(__file__).parent / "regressions.json"
 """Every seed that ever failed, why, and what mended it."""
 
-FRESH = 300
+FRESH = 100
 """Seeds that nobody has seen before, of each state of the sources."""
 
 
