@@ -39,12 +39,6 @@ class HeldClock:
         self.instant += by
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests go first: whoever runs several files at a time does not wait for one of them at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture
 def clock() -> HeldClock:
     """Stands at nine in the morning in Yunnan, on a working day."""
