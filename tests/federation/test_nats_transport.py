@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from node.federation.nats_transport import MAX_BACKLOG, NatsTransport
 from node.federation.nkey import BadSeed, new_user_seed, public_of
 from node.federation.patience import Patience
 from node.federation.transport import TransportDown
-from tests.federation.brokers import ANNA, BERT, QUICK, Keys, Listener, Town, free_port, town
+from tests.federation.brokers import ANNA, BERT, IMPATIENT, QUICK, Keys, Listener, Town, free_port, town
 from tests.freezing import freeze
 
 
@@ -210,7 +211,7 @@ async def publish_much(anna: Listener) -> None:
 
 def test_a_line_that_swallows_everything_is_noticed_and_replaced(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with town(tmp_path) as here, anna_behind_a_relay(here, QUICK) as (anna, relay):
+        async with town(tmp_path) as here, anna_behind_a_relay(here, IMPATIENT) as (anna, relay):
             relay.freeze()
             began = time.monotonic()
             await anna.disconnected()
@@ -240,7 +241,7 @@ def test_a_dead_line_full_of_unsent_frames_neither_eats_memory_nor_hangs(tmp_pat
 
 def test_a_dead_line_full_of_unsent_frames_is_noticed_and_replaced(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with town(tmp_path) as here, anna_behind_a_relay(here, QUICK) as (anna, relay):
+        async with town(tmp_path) as here, anna_behind_a_relay(here, IMPATIENT) as (anna, relay):
             relay.freeze()
             with pytest.raises(TransportDown, match="far behind"):
                 await publish_much(anna)
@@ -252,15 +253,17 @@ def test_a_dead_line_full_of_unsent_frames_is_noticed_and_replaced(tmp_path: Pat
 
 
 def test_a_slow_line_that_still_moves_is_not_taken_for_dead(tmp_path: Path) -> None:
+    patience = replace(IMPATIENT, stall_after=1)
+
     async def scene() -> None:
-        async with town(tmp_path) as here, anna_behind_a_relay(here, QUICK) as (anna, relay):
+        async with town(tmp_path) as here, anna_behind_a_relay(here, patience) as (anna, relay):
             hub = await here.hub()
-            relay.slow_down(0.03)
+            relay.slow_down(0.06)
             for number in range(4):
                 await anna.transport.publish(f"up.{ANNA}", bytes([number]) * 200_000)
             began = time.monotonic()
             await anna.transport.round_trip()
-            assert time.monotonic() - began > 2 * QUICK.stall_after, "the line was not slow enough for this test"
+            assert time.monotonic() - began > 2 * patience.stall_after, "the line was not slow enough for this test"
             assert len(await hub.heard(4)) == 4
             assert anna.states == [True]
 
@@ -270,7 +273,7 @@ def test_a_slow_line_that_still_moves_is_not_taken_for_dead(tmp_path: Path) -> N
 def test_a_frozen_broker_is_left_and_met_again(tmp_path: Path) -> None:
     async def scene() -> None:
         async with town(tmp_path) as here:
-            anna = Listener(here.transport(here.keys.children[ANNA][0], ANNA, patience=QUICK))
+            anna = Listener(here.transport(here.keys.children[ANNA][0], ANNA, patience=IMPATIENT))
             await anna.start(f"dn.{ANNA}")
             await anna.connected()
             assert here.broker.pid is not None
