@@ -123,10 +123,11 @@ def test_the_process_ends_when_there_is_nothing_to_do(
 ) -> None:
     monkeypatch.setattr("node.federation.verifier.IDLE_S", 0.05)
     checks, expected = mixed(MANY)
-    verifier.begin(checks).result()
     thread = verifier.thread
     assert thread is not None
+    verifier.begin(checks).result()
     thread.join(10)
+    assert not thread.is_alive()
     assert children() == before
     for _ in range(2):
         assert list(verifier.begin(checks).result()) == expected, "and begins again"
