@@ -8,14 +8,15 @@ else opened (tests) or for none (the OpenAPI document).
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 
 from node import brokers, errors_http, links_api
 from node.accounts import api as accounts_api
@@ -41,13 +42,30 @@ from node.robot import Robot
 from node.settings import Settings
 from node.status import api as status_api
 from node.version import VERSION
-from node.web.pages import pages_router, problem_page
+from node.web.pages import include_pages, problem_page
 from node.web.security import SecurityHeaders
 from node.web.static_files import STATIC_PATH, VersionedFiles
 
 log = structlog.get_logger()
 
 API = "/api/v1"
+PROGRAMS = (
+    accounts_api.router,
+    me_api.router,
+    links_api.router,
+    cases_api.router,
+    attachments_api.router,
+    study_api.router,
+    subject_api.router,
+    stations_api.router,
+    subsidies_api.router,
+    reports_api.router,
+    ledgers_api.router,
+    papers_api.router,
+    status_api.router,
+)
+"""What programs may ask for, below ``API``."""
+
 COMPRESS_LEVEL = 4
 """Of pages and answers: half a millisecond for a long page, to a sixth of its size."""
 
@@ -167,36 +185,33 @@ def assemble(level: Level) -> FastAPI:
             # their origin, the session stands in a cookie. Streams of events are left alone.
             Middleware(GZipMiddleware, compresslevel=COMPRESS_LEVEL),
         ],
+        routes=_routes(level),
     )
     errors_http.install(app, problem_page)
-    app.include_router(accounts_api.router, prefix=API)
-    app.include_router(me_api.router, prefix=API)
-    app.include_router(links_api.router, prefix=API)
-    app.include_router(cases_api.router, prefix=API)
-    app.include_router(attachments_api.router, prefix=API)
-    app.include_router(study_api.router, prefix=API)
-    app.include_router(subject_api.router, prefix=API)
-    app.include_router(stations_api.router, prefix=API)
-    app.include_router(subsidies_api.router, prefix=API)
-    app.include_router(reports_api.router, prefix=API)
-    app.include_router(ledgers_api.router, prefix=API)
-    app.include_router(papers_api.router, prefix=API)
-    app.include_router(status_api.router, prefix=API)
-    _add_probes(app)
-    app.include_router(pages_router())
-    if level.router is not None:
-        app.include_router(level.router)
-    app.mount(STATIC_PATH, VersionedFiles(), name="static")
     return app
 
 
-def _add_probes(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["probes"])
+@cache
+def _routes(level: Level) -> list[BaseRoute]:
+    """The routes of a level. They know no center: all of a process share them, and what FastAPI works out of them."""
+    router = APIRouter()
+    for part in PROGRAMS:
+        router.include_router(part, prefix=API)
+    _add_probes(router)
+    include_pages(router)
+    if level.router is not None:
+        router.include_router(level.router)
+    router.mount(STATIC_PATH, VersionedFiles(), name="static")
+    return router.routes
+
+
+def _add_probes(router: APIRouter) -> None:
+    @router.get("/healthz", tags=["probes"])
     def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["probes"])
+    @router.get("/readyz", tags=["probes"])
     def readyz(request: Request) -> JSONResponse:
         """The center can work: its database answers. The link to the parent is told, but a center works without it."""
         center: Center = request.app.state.center
@@ -207,7 +222,7 @@ def _add_probes(app: FastAPI) -> None:
         linked = center.federation is not None and center.federation.linked_to_parent
         return JSONResponse({"status": "ready", "database": "ok", "parent": "linked" if linked else "offline"})
 
-    @app.get("/metrics", tags=["probes"], response_class=Response)
+    @router.get("/metrics", tags=["probes"], response_class=Response)
     def metrics(request: Request) -> Response:
         """Metrics for Prometheus."""
         center: Center = request.app.state.center

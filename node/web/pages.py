@@ -86,16 +86,15 @@ _PARTS: Final = (
 """The routes of all pages; a fixed address stands before one with a place in it."""
 
 
-def pages_router() -> APIRouter:
-    """All pages; unsafe methods are refused from other sites."""
-    router = APIRouter(
-        include_in_schema=False,
-        default_response_class=HTMLResponse,
-        dependencies=[Depends(refuse_cross_site)],
-    )
+def include_pages(router: APIRouter) -> None:
+    """Add all pages; unsafe methods are refused from other sites."""
     for part in _PARTS:
-        router.include_router(part)
-    return router
+        router.include_router(
+            part,
+            include_in_schema=False,
+            default_response_class=HTMLResponse,
+            dependencies=[Depends(refuse_cross_site)],
+        )
 
 
 @_router.get("/")
