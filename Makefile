@@ -31,7 +31,7 @@ demo: setup ## Run a federation with matters at every stage on this machine unti
 
 .PHONY: test
 test: setup ## Run the tests, four files at a time; PYTEST_ARGS="-n 0 -k custody ..."
-	@exec $(BIN)/python -m pytest -n 4 --dist loadfile -m "not browser" $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not browser" $(PYTEST_ARGS)
 
 .PHONY: browser
 browser: setup ## Run the tests that drive real browsers: Debian's Chromium, and Chromium 109 if it was fetched
