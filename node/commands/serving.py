@@ -19,7 +19,7 @@ import uvicorn
 from node.app import create_app
 from node.i18n import N_
 from node.logs import setup_logs
-from node.memory import stay_small
+from node.memory import collect_seldom, stay_small
 from node.running import only_one
 from node.settings import Settings, load_settings
 from node.trouble import PortTaken
@@ -54,6 +54,7 @@ def serve(directory: Path) -> None:
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     """Start the center, answer requests until a signal comes, stop the center."""
     app = create_app(settings.level, settings)
+    collect_seldom()
     server = _Server(
         uvicorn.Config(
             app,

@@ -10,10 +10,8 @@ wait for that. A message that can't be read then is read again in its turn: the 
 before it in the same frame.
 """
 
-import gc
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -83,24 +81,7 @@ def apply_frame(center: "Center", peer: str, action: Apply, reader: Reader | Non
         DatabaseUnavailable: nothing was applied.
         BadPosition: the lane has moved on meanwhile.
     """
-    with _no_collector():
-        return _apply_frame(center, peer, action, (reader or Reader(center, peer)).take(action.messages))
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without Python's collector of circular garbage.
-
-    A frame's objects, ten thousand and more, live until its commit and have no circles; meeting so many, the collector
-    would look through the whole process every few frames, for a fifth of the time that a frame takes.
-    """
-    wanted = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if wanted:
-            gc.enable()
+    return _apply_frame(center, peer, action, (reader or Reader(center, peer)).take(action.messages))
 
 
 def _apply_frame(center: "Center", peer: str, action: Apply, read: Sequence[Arrival | None]) -> int:
