@@ -173,6 +173,8 @@ class _Edge:
         """Starlette's exception handler for the errors that ``_as_problem`` knows."""
         problem = _as_problem(error, request.method)
         assert problem is not None
+        if self._page is not None and problem.status == 401:  # noqa: PLR2004 - who is not signed in
+            await _read_sent(request)
         if problem.status >= 500:  # noqa: PLR2004 - server errors
             _log.error("unavailable", path=request.url.path, method=request.method, problem=problem.type)
         return self.answer(request, problem, getattr(error, "headers", None))
@@ -190,6 +192,23 @@ class _Edge:
         response.headers.update(_headers(problem))
         response.headers.update(headers or {})
         return response
+
+
+async def _read_sent(request: Request) -> None:
+    """Read the form that a page's request brought, for whoever answers it; forms with files stay unread."""
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    if request.method != "POST" or not form or request.url.path.startswith("/api/"):
+        return
+    try:
+        typed = await request.form()
+    except HTTPException:  # no form, after all
+        return
+    request.state.sent = [(name, value) for name, value in typed.multi_items() if isinstance(value, str)]
+
+
+def sent_of(request: Request) -> list[tuple[str, str]]:
+    """The fields of the form that a request brought which was refused since nobody was signed in."""
+    return getattr(request.state, "sent", [])
 
 
 def _headers(problem: Problem) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """All pages of a center, and those that belong to nothing else: sign in and out, language, problems for people."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
@@ -46,8 +46,10 @@ from node.web import (
 from node.web.center import center_of
 from node.web.refusals import refusal_text
 from node.web.rendering import first_page, here, local_path, render, see_other, to_login
+from node.web.second_factor_page import code_page
 from node.web.security import refuse_cross_site
 from node.web.session import reader
+from node.web.unsent import Unsent, signed_in_page, unsent_from, unsent_of
 
 LANGUAGE_COOKIE_SECONDS: Final = 365 * 24 * 3600
 
@@ -108,7 +110,7 @@ def login_form(request: Request, next: str = "/", done: str = "") -> Response:  
     """The sign-in form; whoever is signed in goes on."""
     if session.caller_of(request) is not None:
         return see_other(local_path(next))
-    return render(request, "login.html", next=local_path(next), values={}, errors={}, done=done == "password")
+    return login_page(request, local_path(next), None, done=done == "password")
 
 
 @_router.post("/login")
@@ -117,9 +119,10 @@ def login(
     username: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002 - the name of the field
+    unsent: Annotated[str, Form()] = "",
 ) -> Response:
     """Sign in, or show the form again with the reason."""
-    center = center_of(request)
+    center, kept = center_of(request), unsent_from(unsent)
     language = language_of(request)
     errors: dict[str, str] = {}
     status = 422
@@ -147,12 +150,13 @@ def login(
             errors["username"] = str(problem.document(language)["detail"])
         else:
             _end_former(request)
-            pending = issued.kind is TokenKind.pending
-            response = see_other(f"/login/code?next={quote(local_path(next))}" if pending else local_path(next))
+            if issued.kind is TokenKind.pending:
+                response = code_page(request, local_path(next), kept)
+            else:
+                response = signed_in_page(request, issued, kept, local_path(next))
             session.keep(response, request, issued)
             return response
-    values = {"username": username}
-    return render(request, "login.html", status=status, next=local_path(next), values=values, errors=errors, done=False)
+    return login_page(request, local_path(next), kept, status=status, values={"username": username}, errors=errors)
 
 
 def _end_former(request: Request) -> None:
@@ -192,11 +196,37 @@ def choose_language(request: Request, language: Language, next: str = "/") -> Re
     return response
 
 
+def login_page(
+    request: Request,
+    next_path: str,
+    unsent: Unsent | None,
+    *,
+    status: int = 200,
+    values: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    done: bool = False,
+) -> Response:
+    """The sign-in form, with what somebody sent too late."""
+    return render(
+        request,
+        "login.html",
+        status=status,
+        next=next_path,
+        unsent=unsent,
+        values=values or {},
+        errors=errors or {},
+        done=done,
+    )
+
+
 def problem_page(request: Request, problem: Problem, language: Language) -> Response | None:
     """A problem for people: the way to sign in for 401, else a page; None where no page was asked for."""
     if "text/html" not in request.headers.get("accept", ""):
         return None
     if problem.status == HTTPStatus.UNAUTHORIZED:
+        unsent = unsent_of(request)
+        if unsent is not None:
+            return login_page(request, here(request), unsent, status=problem.status)
         return to_login(request)
     if problem.type in FIRST:
         return see_other(FIRST[problem.type])

@@ -1,5 +1,6 @@
 """The second factor: set up with a telephone, ended, and asked for at the sign-in."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -21,6 +22,7 @@ from node.web.forms import Sent
 from node.web.refusals import refusal_text
 from node.web.rendering import local_path, render, see_other
 from node.web.session import reader
+from node.web.unsent import FIELD, Unsent, signed_in_page, unsent_from
 
 router = APIRouter()
 
@@ -77,14 +79,26 @@ def end(request: Request, caller: Factoring, sent: Sent) -> Response:
 @router.get("/login/code")
 def code_form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the address
     """Asks for the code, after the password was right."""
-    return render(request, "login_code.html", next=local_path(next), errors={})
+    return code_page(request, local_path(next), None)
+
+
+def code_page(
+    request: Request,
+    next_path: str,
+    unsent: Unsent | None,
+    *,
+    status: int = 200,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    """The form that asks for the code, with what somebody sent too late."""
+    return render(request, "login_code.html", status=status, next=next_path, unsent=unsent, errors=errors or {})
 
 
 @router.post("/login/code")
 def code(request: Request, sent: Sent) -> Response:
     """The code was right: signed in."""
     center, language = center_of(request), language_of(request)
-    next_path = local_path(sent.one("next"))
+    next_path, unsent = local_path(sent.one("next")), unsent_from(sent.one(FIELD))
     try:
         issued = service.confirm(
             center.database,
@@ -102,8 +116,8 @@ def code(request: Request, sent: Sent) -> Response:
             return see_other("/login")
         errors = {"code": refusal_text(problem, center, language)}
         status = 429 if problem.type == "too-many-tries" else 422
-        return render(request, "login_code.html", status=status, next=next_path, errors=errors)
-    response = see_other(next_path)
+        return code_page(request, next_path, unsent, status=status, errors=errors)
+    response = signed_in_page(request, issued, unsent, next_path)
     web_session.keep(response, request, issued)
     return response
 

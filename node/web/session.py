@@ -52,8 +52,11 @@ def forget(response: Response, request: Request) -> None:
 def caller_of(request: Request) -> Caller | None:
     """Who is signed in in this browser; a disabled or expired one is nobody."""
     token = token_of(request)
-    if token is None:
-        return None
+    return caller_by(request, token) if token is not None else None
+
+
+def caller_by(request: Request, token: str) -> Caller | None:
+    """Whose session this is, by its token; nobody's if it has ended."""
     center = center_of(request)
     with center.database.read() as session:
         caller = authenticate(session, center.clock, token, TokenKind.session, center.account_rules, center.uses)
