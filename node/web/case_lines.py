@@ -1,7 +1,7 @@
 """Cases as lists show them: what this center may see now, filtered, searched, page by page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -153,9 +153,18 @@ def _uncounted(
     return Page(lines, skip + len(rows), number, more=more)
 
 
-def read_lines(session: Session, here: Here, queue: Queue, limit: int = PAGE) -> tuple[CaseLine, ...]:
-    """The first lines of a queue, the most urgent first."""
-    query = select(*_PLAIN).where(visible(here.now), condition(queue, here))
+def read_lines(
+    session: Session,
+    here: Here,
+    queue: Queue,
+    limit: int = PAGE,
+    *,
+    without: Collection[str] = (),
+    but: Collection[Queue] = (),
+) -> tuple[CaseLine, ...]:
+    """The first lines of a queue, the most urgent first, ``without`` these cases and those of the queues in ``but``."""
+    others = [case((condition(each, here), 1), else_=0) == 0 for each in but]
+    query = select(*_PLAIN).where(visible(here.now), condition(queue, here), CaseRow.id.not_in(without), *others)
     rows = session.execute(query.order_by(*_order(Wanted(queue=queue))).limit(limit))
     return tuple(_line(row, here.now) for row in rows)
 

@@ -1,6 +1,6 @@
 """The day of a center (今日): what is due, arrived, came back, wants a visit; and what waits to leave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
@@ -20,6 +20,7 @@ from node.federation.tables import LaneRow, OutboxRow
 from node.i18n import N_
 from node.web.case_lines import CaseLine, read_lines, reasons_of_return
 from node.web.center import center_of
+from node.web.notices import desk_of
 from node.web.rendering import render
 from node.web.session import reader
 from node.web.status_view import status_view
@@ -32,6 +33,9 @@ WAITING_SHOWN: Final = 6
 """Waiting messages that are listed; the rest are counted."""
 
 AWAY_SHOWN: Final = 6
+
+SHOWN: Final = 20
+"""Cases of one group: more than anybody does in a day; the list has the others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +88,26 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group with its work."""
+    """A group with its work.
+
+    Attributes:
+        kind: which one.
+        lines: its most urgent cases.
+        number: how many cases it has, or its queue where not all are shown.
+        act: path of what is usually done next; empty where this person does nothing.
+        act_words: catalog message.
+    """
 
     kind: Kind
     lines: tuple[CaseLine, ...]
+    number: int
     act: str
     act_words: str
+
+    @property
+    def cut(self) -> bool:
+        """Whether there are more than are shown."""
+        return self.number > len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ def today(request: Request, caller: Annotated[Caller, Depends(reader(Action.read
     now = center.clock.now()
     here = Here(center.code, now, center.policy.near_days)
     with center.database.read() as session:
-        groups = read_groups(session, here, caller.roles)
+        groups = read_groups(session, here, caller.roles, desk_of(center).counts)
         came_back = [line for group in groups for line in group.lines]
         return render(
             request,
@@ -127,25 +145,34 @@ def today(request: Request, caller: Annotated[Caller, Depends(reader(Action.read
             figures=status_view(session, center, now) if allowed(caller.roles, Action.read_status) else None,
             long_today=long_day(now, language),
             total=sum(len(group.lines) for group in groups if group.kind.queue is not Queue.HELD),
-            urgent=_urgent(groups),
+            more=any(group.cut for group in groups if group.kind.queue is not Queue.HELD),
+            urgent={group.kind.queue: group.number for group in groups},
         )
 
 
-def read_groups(session: Session, here: Here, roles: frozenset[Role]) -> list[Group]:
-    """The groups that have work, without repetitions."""
+def read_groups(session: Session, here: Here, roles: frozenset[Role], counts: Mapping[Queue, int]) -> list[Group]:
+    """The groups that have work, without repetitions.
+
+    Args:
+        session: for reading.
+        here: where and when.
+        roles: of who reads.
+        counts: how many cases each queue has.
+    """
     seen: set[str] = set()
+    cut: list[Queue] = []
     groups = []
     for kind in KINDS:
-        lines = tuple(line for line in read_lines(session, here, kind.queue) if line.id not in seen)
+        found = read_lines(session, here, kind.queue, SHOWN + 1, without=seen, but=cut)
+        lines = found[:SHOWN]
         seen.update(line.id for line in lines)
         act, words = next(((path, text) for action, path, text in kind.acts if allowed(roles, action)), ("", ""))
         if lines:
-            groups.append(Group(kind, lines, act, words))
+            number = max(counts.get(kind.queue, 0), len(found)) if len(found) > SHOWN else len(lines)
+            groups.append(Group(kind, lines, number, act, words))
+        if len(found) > SHOWN:
+            cut.append(kind.queue)  # what is not shown of it stands in no other group either
     return groups
-
-
-def _urgent(groups: Sequence[Group]) -> Mapping[Queue, int]:
-    return {group.kind.queue: len(group.lines) for group in groups}
 
 
 def read_waiting(session: Session, center: Center) -> Waiting:

@@ -348,12 +348,3 @@ def test_a_form_that_could_not_be_saved_is_told_so(
     assert int(answer.headers["Retry-After"]) > 0
     assert "未保存：磁盘已满" in answer.text
     assert number_of_cases(centers.village) == 0
-
-
-def test_a_form_sent_after_the_session_ended_leads_to_signing_in(centers: Centers, sign_in: SignIn) -> None:
-    client = sign_in(centers.village, Role.clerk)
-    client.cookies.clear()
-    answer = client.post("/cases/new", data=MATTER, follow_redirects=False)
-    assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/login")
-    assert number_of_cases(centers.village) == 0
