@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -201,7 +201,7 @@ async def _read_sent(request: Request) -> None:
         return
     try:
         typed = await request.form()
-    except HTTPException:  # no form, after all
+    except (HTTPException, ClientDisconnect):  # no form after all, or nobody waits for an answer
         return
     request.state.sent = [(name, value) for name, value in typed.multi_items() if isinstance(value, str)]
 

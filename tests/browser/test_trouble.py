@@ -1,7 +1,9 @@
 """What goes wrong in an office: no network, a session that ends, two tabs, somebody who was faster. Nothing is lost."""
 
+import re
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.acting import LIVE_MS, accept, escalate, fill_registration, open_sheet, register, send
 from tests.browser.conftest import Federation, SignIn, Switch, give_password
@@ -81,6 +83,11 @@ def test_a_draft_survives_a_reload_and_goes_when_it_was_sent(federation: Federat
     expect(page.locator("#title")).to_have_value("")
 
 
+def drafts(page: Page) -> list[str]:
+    keys: list[str] = page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('draft:'))")
+    return keys
+
+
 def test_a_session_that_ended_in_mid_form_loses_nothing(federation: Federation, sign_in: SignIn) -> None:
     village = federation.villages[0]
     page = sign_in(village, "clerk")
@@ -88,29 +95,28 @@ def test_a_session_that_ended_in_mid_form_loses_nothing(federation: Federation, 
     page.fill("#title", "登录过期也在")
     expect(page.locator("[data-draft-state]")).not_to_be_empty()
     page.context.clear_cookies()
-    page.locator(".savebar button.btn-primary").click()
+    page.reload()
     page.wait_for_url(lambda url: "/login" in url)
     give_password(page, village, "clerk")
     page.wait_for_url(f"{village.url}/cases/new")
     expect(page.locator("#title")).to_have_value("登录过期也在")
     case = register(page, village, title="登录过期", place="十五组")
+    assert drafts(page) == []
     open_sheet(page, "notes")
     page.fill("dialog #text", "对话框里的字也在")
-    drafted = "Object.keys(localStorage).some((key) => key.endsWith(':notes'))"
     for _ in range(LIVE_MS // 100):
-        if page.evaluate(drafted):
+        if drafts(page):
             break
         page.wait_for_timeout(100)
     page.context.clear_cookies()
     page.locator("dialog button[type=submit]").click()
-    page.wait_for_url(lambda url: "/login" in url)
     give_password(page, village, "clerk")
-    page.wait_for_url(f"{case}?done=register")
-    open_sheet(page, "notes")
-    expect(page.locator("dialog #text")).to_have_value("对话框里的字也在")
-    send(page)
-    open_sheet(page, "notes")
-    expect(page.locator("dialog #text")).to_have_value("")
+    expect(page.locator("form.unsent")).to_contain_text("对话框里的字也在")
+    assert drafts(page) != [], "it is not saved yet"
+    page.locator("form.unsent button").click()
+    page.wait_for_url(re.compile(re.escape(case)))
+    expect(page.locator("main")).to_contain_text("对话框里的字也在")
+    assert drafts(page) == [], "it is saved"
 
 
 def test_a_sign_in_elsewhere_can_be_ended(federation: Federation, sign_in: SignIn) -> None:
