@@ -112,7 +112,7 @@ RULES: Final = NavigationItem(
 )
 
 GRID: Final = NavigationItem(
-    key="grid", msgid=N_("Report a finding"), path="/grid", icon="flag", roles=frozenset({Role.grid_worker})
+    key="grid", msgid=N_("Finding"), path="/grid", icon="flag", roles=frozenset({Role.grid_worker})
 )
 """For grid workers on their phones; whoever receives here registers."""
 
