@@ -1,6 +1,6 @@
 """The day of a center (今日): what is due, arrived, came back, wants a visit; and what waits to leave."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
@@ -18,6 +18,7 @@ from node.center import Center
 from node.errors_http import language_of
 from node.federation.tables import LaneRow, OutboxRow
 from node.i18n import N_
+from node.pulse import Topic
 from node.web.case_lines import CaseLine, read_lines, reasons_of_return
 from node.web.center import center_of
 from node.web.notices import desk_of
@@ -94,20 +95,35 @@ class Group:
         kind: which one.
         lines: its most urgent cases.
         number: how many cases it has, or its queue where not all are shown.
-        act: path of what is usually done next; empty where this person does nothing.
-        act_words: catalog message.
     """
 
     kind: Kind
     lines: tuple[CaseLine, ...]
     number: int
-    act: str
-    act_words: str
 
     @property
     def cut(self) -> bool:
         """Whether there are more than are shown."""
         return self.number > len(self.lines)
+
+    def act(self, roles: frozenset[Role]) -> tuple[str, str]:
+        """Path of what is usually done next, and catalog message; both empty where these roles do nothing."""
+        return next(((path, words) for action, path, words in self.kind.acts if allowed(roles, action)), ("", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The work of a center, read once for all who look until something changes.
+
+    Attributes:
+        groups: in their order.
+        notes: why cases came back, by their ids.
+        away: our cases that others hold now, or that are on their way.
+    """
+
+    groups: tuple[Group, ...]
+    notes: Mapping[str, str]
+    away: tuple[CaseLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,49 +146,52 @@ def today(request: Request, caller: Annotated[Caller, Depends(reader(Action.read
     """Today's work."""
     center, language = center_of(request), language_of(request)
     now = center.clock.now()
-    here = Here(center.code, now, center.policy.near_days)
+    work = center.pulse.remember("today", (Topic.CASES, Topic.POLICY), lambda: _read(center))
+    to_do = [group for group in work.groups if group.kind.queue is not Queue.HELD]
     with center.database.read() as session:
-        groups = read_groups(session, here, caller.roles, desk_of(center).counts)
-        came_back = [line for group in groups for line in group.lines]
         return render(
             request,
             "today.html",
             caller=caller,
-            groups=groups,
-            notes=reasons_of_return(session, came_back),
+            work=[(group, *group.act(caller.roles)) for group in work.groups],
+            notes=work.notes,
             waiting=read_waiting(session, center),
-            away=_away(session, here),
+            away=work.away,
             figures=status_view(session, center, now) if allowed(caller.roles, Action.read_status) else None,
             long_today=long_day(now, language),
-            total=sum(len(group.lines) for group in groups if group.kind.queue is not Queue.HELD),
-            more=any(group.cut for group in groups if group.kind.queue is not Queue.HELD),
-            urgent={group.kind.queue: group.number for group in groups},
+            total=sum(len(group.lines) for group in to_do),
+            more=any(group.cut for group in to_do),
+            urgent={group.kind.queue: group.number for group in to_do},
         )
 
 
-def read_groups(session: Session, here: Here, roles: frozenset[Role], counts: Mapping[Queue, int]) -> list[Group]:
+def _read(center: Center) -> Work:
+    here = Here(center.code, center.clock.now(), center.policy.near_days)
+    with center.database.read() as session:
+        groups = tuple(read_groups(session, here, desk_of(center).counts))
+        lines = [line for group in groups for line in group.lines]
+        return Work(groups, reasons_of_return(session, lines), _away(session, here))
+
+
+def read_groups(session: Session, here: Here, counts: Mapping[Queue, int]) -> Iterator[Group]:
     """The groups that have work, without repetitions.
 
     Args:
         session: for reading.
         here: where and when.
-        roles: of who reads.
         counts: how many cases each queue has.
     """
     seen: set[str] = set()
     cut: list[Queue] = []
-    groups = []
     for kind in KINDS:
         found = read_lines(session, here, kind.queue, SHOWN + 1, without=seen, but=cut)
         lines = found[:SHOWN]
         seen.update(line.id for line in lines)
-        act, words = next(((path, text) for action, path, text in kind.acts if allowed(roles, action)), ("", ""))
-        if lines:
-            number = max(counts.get(kind.queue, 0), len(found)) if len(found) > SHOWN else len(lines)
-            groups.append(Group(kind, lines, number, act, words))
         if len(found) > SHOWN:
             cut.append(kind.queue)  # what is not shown of it stands in no other group either
-    return groups
+            yield Group(kind, lines, max(counts.get(kind.queue, 0), len(found)))
+        elif lines:
+            yield Group(kind, lines, len(lines))
 
 
 def read_waiting(session: Session, center: Center) -> Waiting:
