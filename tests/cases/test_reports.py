@@ -23,9 +23,19 @@ FINDING: Json = {"title": "两家为排水争执", "place": "三组水井旁", "
 @pytest.fixture
 def monday(own_scene: Scene) -> date:
     """Nine in the morning on a Monday: no day and no week ends while the test runs."""
-    now = own_scene.fed.clock.now().astimezone(LOCAL_ZONE)
-    day = now.date() + timedelta(days=7 - now.weekday())
-    own_scene.fed.clock.advance(datetime.combine(day, time(9), LOCAL_ZONE) - now)
+    return _goes_on_to(own_scene, 0)
+
+
+@pytest.fixture
+def sunday(own_scene: Scene) -> date:
+    """Nine in the morning on a Sunday: where no week is named, this one is meant."""
+    return _goes_on_to(own_scene, 6)
+
+
+def _goes_on_to(scene: Scene, weekday: int) -> date:
+    now = scene.fed.clock.now().astimezone(LOCAL_ZONE)
+    day = now.date() + timedelta(days=7 - now.weekday() + weekday)
+    scene.fed.clock.advance(datetime.combine(day, time(9), LOCAL_ZONE) - now)
     return day
 
 
@@ -67,6 +77,7 @@ def test_a_finding_without_its_fields_is_refused_whole(own_scene: Scene) -> None
     assert village.get("/inspections")["items"] == []
 
 
+@pytest.mark.usefixtures("sunday")
 def test_a_zero_report_counts_above_and_said_again_it_is_corrected(own_scene: Scene) -> None:
     village, town, county = own_scene.village, own_scene.town, own_scene.county
     says(village, 0)
