@@ -157,6 +157,7 @@ class Desk:
 
     def _sign_in(self, role: Role) -> None:
         answer = self._client.post("/api/v1/login", json={"username": role.value, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
         self._tokens[role] = str(answer.json()["token"])
 
     def get(self, path: str, **query: object) -> Json:
