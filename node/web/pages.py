@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
@@ -150,10 +151,12 @@ def login(
             errors["username"] = str(problem.document(language)["detail"])
         else:
             _end_former(request)
-            if issued.kind is TokenKind.pending:
-                response = code_page(request, local_path(next), kept)
-            else:
+            if issued.kind is not TokenKind.pending:
                 response = signed_in_page(request, issued, kept, local_path(next))
+            elif kept is not None:
+                response = code_page(request, local_path(next), kept)
+            else:  # a page of its own, so that a reload sends no password again
+                response = see_other(f"/login/code?next={quote(local_path(next))}")
             session.keep(response, request, issued)
             return response
     return login_page(request, local_path(next), kept, status=status, values={"username": username}, errors=errors)
