@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import select
 
 from node.cases import asking, log
+from node.cases.sheet import header_of
 from node.cases.tables import LostEntryRow
 from node.cases.transfers import lock_lanes, void
 from node.clock import LOCAL_ZONE
@@ -106,6 +107,8 @@ def tell(unit: Unit, before: CaseState, lost: Sequence[Entry]) -> None:
     _void_untold(unit, case_id)
     after = unit.book.state(case_id)
     assert after is not None
+    if unit.book.sheet(case_id).header_told is not None:
+        log.untell_ancestors(unit, after, header_of(before))
     if any(entry.head.center == unit.me for entry in lost):
         records = unit.book.records(case_id, first - 1)
         flight = before.custody.flight

@@ -122,9 +122,7 @@ def tell_ancestors(unit: Unit, state: CaseState) -> None:
     stamp = to_text(digest("\n".join(told).encode()))
     if stamp == sheet.header_told:
         return
-    for ancestor in ancestors:
-        if ancestor not in state.followers:
-            unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
+    _tell_header(unit, state, header)
     _remember_told(sheet, stamp if qualifies else None)
 
 
@@ -133,22 +131,36 @@ def withdraw_told(unit: Unit, state: CaseState) -> None:
     sheet = unit.book.sheet(state.id)
     if sheet.header_told is None or state.holder in {None, unit.me}:
         return
-    header = header_of(state, withdrawn=True)
-    for ancestor in unit.tree.ancestors(unit.me):
-        if ancestor not in state.followers:
-            unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
+    _tell_header(unit, state, header_of(state, withdrawn=True))
     _remember_told(sheet, None)
 
 
 def untell_ancestors(unit: Unit, state: CaseState, told: CaseHeader) -> None:
-    """Take back what our ancestors know from us where our database has forgotten it: the case is not so far."""
+    """Take back what our ancestors know from us where the case is not so far, and tell them how it stands instead.
+
+    Its holder may have told them that before, and they took it for old.
+
+    Args:
+        unit: the unit of work.
+        state: the case as it stands.
+        told: what our ancestors have heard, or may have; it names a later place of the log than there is.
+    """
     if (told.epoch, told.seq) <= (state.epoch, state.seq):
         return
-    header = told.model_copy(update={"withdrawn": True})
+    _tell_header(unit, state, told.model_copy(update={"withdrawn": True}))
+    _remember_told(unit.book.sheet(state.id), None)
+    flight = state.custody.flight
+    if unit.me in {state.holder, flight.sender if flight is not None else None}:
+        tell_ancestors(unit, state)
+    elif _concerns_ancestors(unit, state, standing := header_of(state)):
+        _tell_header(unit, state, standing)
+
+
+def _tell_header(unit: Unit, state: CaseState, header: CaseHeader) -> None:
+    """Send a header to our ancestors, but those who follow the case."""
     for ancestor in unit.tree.ancestors(unit.me):
         if ancestor not in state.followers:
             unit.outbox.send(Type.HEADER, header, ancestor, case_id=state.id)
-    _remember_told(unit.book.sheet(state.id), None)
 
 
 def _concerns_ancestors(unit: Unit, state: CaseState, header: CaseHeader) -> bool:
