@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,11 @@ def mixed(count: int) -> tuple[list[Signed], list[bool]]:
 
 def children() -> set[int]:
     """Our child processes (Linux)."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text(encoding="ascii").split()}
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that has ended since it was listed
+            found |= {int(pid) for pid in (task / "children").read_text(encoding="ascii").split()}
+    return found
 
 
 @pytest.fixture
