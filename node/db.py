@@ -202,15 +202,17 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.OperationalError) as error:  # the latter where SQLAlchemy is not in between
-            reason = self._reason(error) if isinstance(error, DBAPIError) else _known_reason(error)
+            reason = next(filter(None, map(self._reason, _what_led_to(error))), None)
             if reason is None:
                 raise
             raise DatabaseUnavailable(reason) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(CROWDED) from error
 
-    def _reason(self, error: DBAPIError) -> str | None:
+    def _reason(self, error: BaseException) -> str | None:
         """Why the database can't be used; None where it can, and the statement was wrong."""
+        if not isinstance(error, DBAPIError):
+            return _known_reason(error)
         known = _known_reason(error.orig)
         if known is not None:
             return known
@@ -273,6 +275,18 @@ class Database:
                 self._lookout.close()
                 self._lookout = None
         self.engine.dispose()
+
+
+def _what_led_to(error: BaseException) -> Iterator[BaseException]:
+    """A driver's error, and those before it in whose handling it was raised.
+
+    When its disk is full, SQLite undoes the whole transaction; that the savepoint is gone, too, is only what follows.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, DBAPIError | sqlite3.Error):
+            yield found
+        found = found.__context__
 
 
 _TOUCHED = "liandong_touched"

@@ -100,6 +100,23 @@ def test_a_wrong_statement_is_no_trouble_of_the_database(database: Database) -> 
         run(database, "SELECT * FROM nowhere")
 
 
+def test_a_disk_that_is_full_within_a_savepoint_is_told_as_such_and_nothing_is_written(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'center.db'}")
+    run(database, "CREATE TABLE written (words TEXT)")
+
+    def write() -> None:
+        with database.write() as session:
+            session.execute(text("PRAGMA max_page_count=1"))
+            with session.begin_nested():
+                session.execute(text("INSERT INTO written VALUES (:words)"), {"words": "字" * 100_000})
+
+    with pytest.raises(DatabaseUnavailable, match=r"^disk is full$"):
+        write()
+    with database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM written")) == 0
+    database.dispose()
+
+
 @pytest.mark.parametrize("ask", [Database.version, Database.give_back], ids=["version", "give_back"])
 def test_a_file_that_is_gone_is_told_also_by_those_who_ask_the_driver(
     tmp_path: Path, ask: Callable[[Database], object]

@@ -108,9 +108,10 @@ def ask(unit: Unit) -> None:
 
 
 def on_told(unit: Unit, message: Message, payload: Told) -> None:
-    """A center has told all that it holds of our cases."""
+    """A center has told all that it holds of our cases; it may have been asked before our database went back."""
+    identity = unit.center.identity
     row = unit.session.get(RecoveryRow, message.sender)
-    if row is None or row.told_at is not None or payload.incarnation != unit.center.identity.incarnation:
+    if row is None or row.told_at is not None or payload.incarnation not in {identity.incarnation, *identity.former}:
         return
     if unit.awaiting.told() is None:
         return

@@ -24,11 +24,18 @@ def on_undeliverable(unit: Unit, message: Message, payload: Undeliverable) -> No
     row = unit.session.scalar(select(OutboxRow).where(OutboxRow.message_id == payload.message_id).limit(1))
     if row is None:
         raise BadRecord(f"undeliverable message {payload.message_id} is none of ours")
-    if message.sender not in {*unit.tree.ancestors(unit.me), *unit.tree.ancestors(row.destination)}:
+    if not _leads_over(unit, row.destination, message.sender):
         raise BadRecord(f"{message.sender} is not on the way to {row.destination}")
     if row.case_id is not None and row.transfer_epoch is not None:
         come_back(unit, row.case_id, row.transfer_epoch, payload.reason)
     granting.unreachable(unit, payload.message_id)
+
+
+def _leads_over(unit: Unit, destination: str, relay: str) -> bool:
+    """Whether the way to a destination leads over a relay, or did before one of its ends moved."""
+    ends = unit.me, destination
+    known = unit.center.directory.known
+    return any(unit.tree.is_ancestor(relay, end) or known.was_below(end, relay) for end in ends)
 
 
 def come_back(unit: Unit, case_id: str, epoch: int, reason: str) -> bool:

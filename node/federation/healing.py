@@ -32,13 +32,14 @@ from node.cases import log as case_log
 from node.cases import replaying, transfers
 from node.cases.tables import CaseRow, FrozenCaseRow
 from node.federation.tables import IdentityRow, InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
+from node.status.descendants import tell_all_days_anew
 from node.status.tables import DayCounterRow
 from node.unit import Unit, unit_of
 from protocol.case import CaseState
 from protocol.compression import decompress
 from protocol.errors import ProtocolError
 from protocol.link import Position, Restored, Rewind, Serve, TakeBack
-from protocol.messages import read_message
+from protocol.messages import Lane, read_message
 from protocol.payloads import CaseHeader
 from protocol.wire import FORMER_MAX, FRAME_MAX_MESSAGES, FRAME_MAX_PLAIN_BYTES, pack
 
@@ -125,6 +126,8 @@ def take_back(center: "Center", peer: str, action: TakeBack) -> None:
                     unit.book.flush()
             except ProtocolError as error:
                 log.error("replay.failed", peer=peer, lane=action.lane, error=type(error).__name__, reason=str(error))
+        if action.gap and action.lane == Lane.BULK and peer == center.parent:
+            tell_all_days_anew(unit)
 
 
 def _make_room(unit: Unit, peer: str, action: TakeBack) -> None:

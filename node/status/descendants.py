@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import select
 
+from node.clock import local_day
+from node.federation.tables import IdentityRow
 from node.status.spans import write_day
 from node.status.tables import CounterRow, DayCounterRow
 from node.unit import Unit
@@ -104,6 +106,27 @@ def forget_days(unit: Unit, code: str, incarnation: str) -> None:
     for row in unit.session.scalars(old):
         write_day(unit.session, row, {})
         row.version, row.told = row.version + 1, False
+
+
+def tell_all_days_anew(unit: Unit) -> None:
+    """Have the parent told every day of ours once more, for it knows days that our database and its log have forgotten.
+
+    A day that may have been counted after the copy our database went back to, and of which nothing is left here, is
+    told to be empty.
+    """
+    session, today = unit.session, local_day(unit.now)
+    ours = {row.day: row for row in session.scalars(select(DayCounterRow).where(DayCounterRow.code == unit.me))}
+    begun = local_day(session.scalars(select(IdentityRow.created_at)).one())
+    day = date.fromisoformat(max(ours, default=begun))
+    while day.isoformat() <= today:
+        text = day.isoformat()
+        if text not in ours:
+            ours[text] = DayCounterRow(code=unit.me, day=text, version=1, counters="{}")
+            session.add(ours[text])
+        day += timedelta(days=1)
+    for row in ours.values():
+        row.incarnation, row.told = unit.center.identity.incarnation, False
+    session.flush()
 
 
 def tell_days(unit: Unit, limit: int = 500) -> int:

@@ -102,7 +102,7 @@ class Oracle:
             Violation: it is not in the database.
         """
         self.registered[case_id] = code
-        if case_id not in self.logs:
+        if case_id not in self.logs and case_id not in self.restored.cases:
             raise Violation(f"{code} says that case {case_id[:8]} is registered, its database knows nothing of it")
 
     def committed(self, machine: "Machine") -> None:
@@ -140,6 +140,8 @@ class Oracle:
 
     def _entry(self, machine: "Machine", case_id: str, seq: int, epoch: int, new: Written) -> None:
         where = f"entry {seq} ({new.kind}) of case {case_id[:8]} at {machine.code}"
+        if case_id not in self.restored.cases and machine.code in {twin.code for twin in self._world.twins}:
+            self.restored.shake(machine, {case_id})  # it came while two speak for the center
         if case_id in self.restored.cases:
             self._signed(new, where)
             self._readers(case_id, new)
