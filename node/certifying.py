@@ -51,6 +51,7 @@ def store(unit: Unit, *certificates: Certificate) -> list[Certificate]:
     added = add_certificates(unit.session, certificates, unit.center.root_key)
     if added:
         unit.tree = unit.center.directory.take(unit.session, added).tree
+        unit.outbox.certificates_came()
     return added
 
 

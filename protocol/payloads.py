@@ -68,7 +68,9 @@ class CaseHeader(Frozen):
     """What the ancestors may know of a high-grade, joint, overdue, supervised or disputed case: no party, no text.
 
     ``partners`` are the centers that mediate jointly with the holder, so that who stands above them all can say who
-    leads; those that were asked and have not answered are nobody's business.
+    leads; those that were asked and have not answered are nobody's business. ``withdrawn`` is the last header of a case
+    that concerns them no longer; ``void`` says beside it that the log does not go so far any more, since a database
+    went back in time: an earlier place may be told next.
     """
 
     case_id: Token
@@ -90,6 +92,7 @@ class CaseHeader(Frozen):
     subsidy: Subsidy | None = None
     registered_at: Instant
     withdrawn: bool = False
+    void: bool = False
 
 
 class InvitationKind(StrEnum):

@@ -14,9 +14,8 @@ from node.access import Access
 from node.attachments import rows as attachment_rows
 from node.cases import conflicts, frozen, granting, transfers
 from node.cases import log as case_log
-from node.cases.tables import CaseRow, EntryRow, HeldBackRow, RequestRow
+from node.cases.tables import CaseRow, EntryRow, HeldBackRow, PastHeaderRow, RequestRow
 from node.cases.undelivered import come_back
-from node.federation.tables import RecoveryRow
 from node.unit import Unit
 from protocol.entries import REASON_MAX, Entry, read_entry, read_head, signed_entry
 from protocol.errors import BadRecord, OutOfOrder, Refused
@@ -106,6 +105,9 @@ def _settle(unit: Unit, entry: Entry, ours: str, sender: str) -> list[Entry]:
         return lost
     if entry.head.epoch == standing.epoch:
         _hold_back(unit, entry)
+    elif entry.head.epoch < standing.epoch and sender != unit.me:
+        # It gives way to ours, and may be no follower any more, to whom ours are told.
+        case_log.send_records(unit, entry.head.case_id, unit.book.records(entry.head.case_id, standing.seq - 1), sender)
     log.info("entry.contradicts", case_id=entry.head.case_id, seq=entry.head.seq, center=entry.head.center)
     return []
 
@@ -221,8 +223,12 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
         raise BadRecord(f"header from {message.sender}, who is not below us")
     sheet = unit.book.sheet(payload.case_id)
     known = sheet.header
-    if known is not None and (known.epoch, known.seq) > (payload.epoch, payload.seq):
+    place = (payload.epoch, payload.seq)
+    if known is not None and (known.epoch, known.seq) > place:
         return
+    past = unit.session.get(PastHeaderRow, payload.case_id)
+    if past is not None and (past.epoch, past.seq) > place:
+        return  # it comes again, after a center on its way has lost its database or went back in time
     theirs = known is not None and known.holder not in {None, message.sender}
     if known is not None and payload.withdrawn and known.seq == payload.seq and theirs:
         return
@@ -230,6 +236,11 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     ours = (payload.holder or payload.in_transit_to) in {*below, unit.me}
     sheet.header = payload if ours and not payload.withdrawn else None
     sheet.dirty = True
+    if past is not None:
+        unit.session.delete(past)
+        unit.session.flush()
+    if sheet.header is None and not payload.void:
+        unit.session.add(PastHeaderRow(case_id=payload.case_id, epoch=payload.epoch, seq=payload.seq, at=unit.now))
     if payload.holder not in {None, unit.me}:  # what waited here for the case waits in vain
         granting.receive_waiting(unit, payload.case_id)
 
@@ -257,20 +268,19 @@ def on_request(unit: Unit, message: Message, payload: RequestMessage) -> None:
 
 
 def on_answer(unit: Unit, message: Message, payload: Answer) -> None:
-    """The holder answers our request; of one that our database has forgotten nothing is left to do."""
+    """The holder answers our request. Of one that we know nothing of, nothing is left to do.
+
+    Our database may have gone back in time or been lost, perhaps without our learning of it: where our neighbour's did
+    so, too, nobody shows us.
+    """
     row = unit.session.get(RequestRow, payload.request_id)
-    if row is None and _has_forgotten(unit):
-        log.info("answer.forgotten", request_id=payload.request_id, sender=message.sender)
+    if row is None:
+        log.warning("answer.unasked", request_id=payload.request_id, sender=message.sender)
         return
-    if row is None or not row.mine or row.case_id != payload.case_id:
+    if not row.mine or row.case_id != payload.case_id:
         raise BadRecord(f"answer to a request that we did not make: {payload.request_id}")
     if row.state == RequestState.PENDING:  # the first answer counts
         row.state, row.reason = payload.state, payload.reason
-
-
-def _has_forgotten(unit: Unit) -> bool:
-    """Whether our database went back in time once, or began again after it was lost."""
-    return bool(unit.center.identity.former) or unit.session.get(RecoveryRow, unit.me) is not None
 
 
 def on_view(unit: Unit, message: Message, payload: View) -> None:
@@ -278,11 +288,9 @@ def on_view(unit: Unit, message: Message, payload: View) -> None:
     asked = select(RequestRow.id).where(
         RequestRow.case_id == payload.case_id, RequestRow.kind == Ask.VIEW, RequestRow.mine.is_(True)
     )
-    if unit.session.scalar(asked.limit(1)) is None:
-        if _has_forgotten(unit):
-            log.info("view.forgotten", case_id=payload.case_id, sender=message.sender)
-            return
-        raise BadRecord("a view that we did not ask for")
+    if unit.session.scalar(asked.limit(1)) is None:  # forgotten, as an answer may be
+        log.warning("view.unasked", case_id=payload.case_id, sender=message.sender)
+        return
     sheet = unit.book.sheet(payload.case_id)
     if sheet.state is None or sheet.state.holder != message.sender:
         raise BadRecord("a view that the holder did not open")

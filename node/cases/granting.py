@@ -174,6 +174,8 @@ def _remember(
 
 
 def _answer(unit: Unit, request: CaseRequest, judged: RequestState, reason: str | None) -> None:
+    if request.head.center == unit.me:  # it came back to us
+        return
     state = unit.book.state(request.head.case_id)
     answer = Answer(
         request_id=request.head.id,

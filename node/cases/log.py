@@ -136,18 +136,18 @@ def withdraw_told(unit: Unit, state: CaseState) -> None:
 
 
 def untell_ancestors(unit: Unit, state: CaseState, told: CaseHeader) -> None:
-    """Take back what our ancestors know from us where the case is not so far, and tell them how it stands instead.
+    """Take back what our ancestors know from us of an end of the log that is no more, and tell how the case stands.
 
     Its holder may have told them that before, and they took it for old.
 
     Args:
         unit: the unit of work.
         state: the case as it stands.
-        told: what our ancestors have heard, or may have; it names a later place of the log than there is.
+        told: the last that our ancestors have heard from us, or may have.
     """
-    if (told.epoch, told.seq) <= (state.epoch, state.seq):
-        return
-    _tell_header(unit, state, told.model_copy(update={"withdrawn": True}))
+    ahead = (told.epoch, told.seq) > (state.epoch, state.seq)
+    last = told if ahead else header_of(state)
+    _tell_header(unit, state, last.model_copy(update={"withdrawn": True, "void": True}))
     _remember_told(unit.book.sheet(state.id), None)
     flight = state.custody.flight
     if unit.me in {state.holder, flight.sender if flight is not None else None}:

@@ -15,8 +15,10 @@ has told (``node.cases.awaiting``): people are refused with ``recovering``, requ
 Custody is never given twice: whoever held the case after us is among those who are waited for, and its log is longer. A
 center that will never answer has to be revoked; then nobody waits for it.
 
-When all have told, what never left us is named, at our place and at our parent's: numbers have no gaps within a year,
-so a number below the last one that came back with no case was lost. What is lost counts nowhere any more.
+When all have told, everybody is told the cases in which we wrote (``node.cases.reseed``): what we had said last may
+have reached who told it to us, and not the other followers. What never left us is named, at our place and at our
+parent's: numbers have no gaps within a year, so a number below the last one that came back with no case was lost. What
+is lost counts nowhere any more.
 """
 
 import json
@@ -29,7 +31,7 @@ import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from node.cases import granting, transfers
+from node.cases import granting, reseed, transfers
 from node.cases.numbers import NUMBER
 from node.cases.tables import CaseRow, NumberRow, RequestRow
 from node.federation.tables import LossRow, RecoveryRow
@@ -179,6 +181,7 @@ def _end(unit: Unit) -> None:
     own.told_at = unit.now
     unit.awaiting.forget()
     _keep(unit, unit.me, report)
+    reseed.tell_everybody(unit)
     parent = unit.center.parent
     if parent is not None:
         unit.outbox.send(Type.RECOVERED, report, parent)

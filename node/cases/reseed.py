@@ -1,8 +1,11 @@
-"""Telling a center again what we hold of its cases, since its database was lost or went back in time.
+"""Telling a center again what we hold of its cases, since its database was lost or went back in time, or ours was.
 
 Everything goes by ordinary messages: signed entries, a transfer notice for what is in flight from us to it, headers,
 invitations, our own pending requests. All of them may come twice; nothing is applied twice. What a message says is
 never new, so telling too much does no harm; whoever is told too little waits for others.
+
+After our own loss we tell everybody the cases in which we wrote: what we had said last may have reached one center,
+from which we have it back, and not another.
 
 Beside cases there are messages of ours whose way leads through that center. It had acknowledged them, and lost them
 with its database before they went on: what has no receipt yet goes out once more.
@@ -17,6 +20,7 @@ from node.cases.sheet import header_of
 from node.cases.tables import CaseRow, RequestRow
 from node.federation.tables import LaneRow, OutboxRow, ReseedRow
 from node.unit import Unit, unit_of
+from protocol.entries import read_head
 from protocol.messages import Message, Type
 from protocol.payloads import Lost, RequestMessage, RequestState, Told
 from protocol.records import Record
@@ -24,6 +28,8 @@ from protocol.records import Record
 if TYPE_CHECKING:
     from node.center import Center
 
+OURS = ""
+"""In the place of the incarnation that asked: nobody did, our own database was lost."""
 BATCH = 20
 """Cases told in one transaction: with long logs some megabytes, and people never wait behind it."""
 
@@ -38,6 +44,14 @@ def on_lost(unit: Unit, message: Message, payload: Lost) -> None:
     unit.session.flush()
     _send_again_through(unit, message.sender)
     _go_on(unit, row)
+
+
+def tell_everybody(unit: Unit) -> None:
+    """Begin to tell everybody the cases in which we wrote, with the chores; who is being told already hears all."""
+    for code in unit.tree.claims:
+        if code != unit.me and unit.tree.known(code) and unit.session.get(ReseedRow, code) is None:
+            unit.session.add(ReseedRow(peer=code, incarnation=OURS, after="", cases=0))
+    unit.session.flush()
 
 
 def go_on(center: "Center") -> int:
@@ -55,17 +69,20 @@ def go_on(center: "Center") -> int:
 
 def _go_on(unit: Unit, row: ReseedRow) -> bool:
     """Tell one batch; says whether it was the last."""
-    last, count = entries_for(unit, row.peer, after=row.after)
+    last, count = entries_for(unit, row.peer, after=row.after, ours=row.incarnation == OURS)
     row.cases += count
     if last is not None:
         row.after = last
         return False
-    unit.outbox.send(Type.TOLD, Told(incarnation=row.incarnation, cases=row.cases), row.peer)
+    if row.incarnation != OURS:
+        unit.outbox.send(Type.TOLD, Told(incarnation=row.incarnation, cases=row.cases), row.peer)
     unit.session.delete(row)
     return True
 
 
-def entries_for(unit: Unit, peer: str, *, after: str = "", limit: int = BATCH) -> tuple[str | None, int]:
+def entries_for(
+    unit: Unit, peer: str, *, after: str = "", limit: int = BATCH, ours: bool = False
+) -> tuple[str | None, int]:
     """Queue for a center what we hold of the cases that it has a part in, in order of case id.
 
     Args:
@@ -73,14 +90,15 @@ def entries_for(unit: Unit, peer: str, *, after: str = "", limit: int = BATCH) -
         peer: the center.
         after: the case id to go on after.
         limit: how many cases at most.
+        ours: only those in which we wrote ourselves.
 
     Returns:
         The last case id that was looked at, None where none is left; and how many cases were told.
     """
-    ours = select(CaseRow.id).where(CaseRow.id > after, _may_concern(unit, peer))
-    case_ids = unit.session.scalars(ours.order_by(CaseRow.id).limit(limit)).all()
+    concerned = select(CaseRow.id).where(CaseRow.id > after, _may_concern(unit, peer))
+    case_ids = unit.session.scalars(concerned.order_by(CaseRow.id).limit(limit)).all()
     unit.book.load(case_ids)
-    told = sum(_tell(unit, case_id, peer) for case_id in case_ids)
+    told = sum(_tell(unit, case_id, peer) for case_id in case_ids if not ours or _wrote_in(unit, case_id))
     if len(case_ids) == limit:
         return case_ids[-1], told
     _ask_again(unit, peer)
@@ -93,6 +111,11 @@ def _may_concern(unit: Unit, peer: str) -> ColumnElement[bool]:
     if not unit.tree.is_ancestor(peer, unit.me):
         return named
     return or_(named, and_(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None)))
+
+
+def _wrote_in(unit: Unit, case_id: str) -> bool:
+    """Whether one of a case's entries is ours."""
+    return any(read_head(record.head).center == unit.me for record in unit.book.records(case_id))
 
 
 def _tell(unit: Unit, case_id: str, peer: str) -> bool:

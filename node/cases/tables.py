@@ -139,6 +139,17 @@ class TombstoneRow(Base):
     at: Mapped[datetime]
 
 
+class PastHeaderRow(Base):
+    """The place of the last header of a case that concerns us no longer: an earlier one that comes late counts not."""
+
+    __tablename__ = "past_headers"
+
+    case_id: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+    seq: Mapped[int]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class FrozenCaseRow(Base):
     """A case that we held when we learned that our database went back in time; it may be somebody else's by now.
 

@@ -167,6 +167,10 @@ class Outbox:
         """A link was begun or ended in this unit."""
         self._linked = self._tree = None
 
+    def certificates_came(self) -> None:
+        """This unit has stored certificates: memory knows more than was read of them before."""
+        self._tree = None
+
     def neighbours(self) -> frozenset[str]:
         """Codes of the neighbours that we have a link to, revoked ones left out."""
         if self._linked is None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from node import idempotency
 from node.accounts.sessions import purge_tokens
+from node.cases.tables import PastHeaderRow
 from node.clock import Clock
 from node.db import Database
 from node.federation.tables import LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
@@ -44,6 +45,7 @@ def purge_old(database: Database, clock: Clock) -> int:
     with database.write(behind_people=True) as session:
         idempotency.purge(session, clock)
         purge_tokens(session, clock)
+        session.execute(delete(PastHeaderRow).where(PastHeaderRow.at < now - KEPT))
     gone = 0
     for _ in range(BATCHES):
         with database.read() as session:

@@ -63,13 +63,15 @@ def _is_newer(row: Row, kept: CounterRow, unit: Unit) -> bool:
     """Within an incarnation the counter tells, or the instant where it did not rise; across them the instant.
 
     A row from the future was told by a wrong clock; what is told by a clock that is right again takes its place. So
-    does what is told with a lower counter long after one as high as ours was heard for the last time: somebody else
-    has counted on under the same identity, and is no more. How long, a clock says that nobody sets.
+    does what is told later with a lower counter, long after one as high as ours was heard for the last time: somebody
+    else has counted on under the same identity, and is no more. How long, a clock says that nobody sets.
     """
     ahead = unit.now + timedelta(seconds=CLOCK_TOLERANCE)
+    later = row.as_of > kept.as_of or kept.as_of > ahead
     if kept.incarnation == row.incarnation and kept.counter != row.counter:
-        return row.counter > kept.counter or (_silent(unit, row.code) > TWIN_SILENT_S and row.as_of <= ahead)
-    return row.as_of > kept.as_of or kept.as_of > ahead
+        outlived = later and row.as_of <= ahead and _silent(unit, row.code) > TWIN_SILENT_S
+        return row.counter > kept.counter or outlived
+    return later
 
 
 def _silent(unit: Unit, code: str) -> float:

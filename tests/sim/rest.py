@@ -60,6 +60,8 @@ def restless(world: "World") -> str | None:
             return f"{machine.code}: a link stands still: {standing}"
         if machine.parent and raw.execute("SELECT 1 FROM day_counters WHERE told = 0").fetchone():
             return f"{machine.code} has daily rows to tell"
+        if raw.execute("SELECT 1 FROM reseeds").fetchone():
+            return f"{machine.code} still tells others what it holds of their cases"
     return rehoming.unsettled(world) or _unknown_above(world)
 
 

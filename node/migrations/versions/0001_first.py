@@ -401,6 +401,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_parked_case_id"), ["case_id"], unique=False)
 
     op.create_table(
+        "past_headers",
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_past_headers")),
+    )
+    with op.batch_alter_table("past_headers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_past_headers_at"), ["at"], unique=False)
+
+    op.create_table(
         "policies",
         sa.Column("issuer", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -649,6 +660,10 @@ def downgrade() -> None:
 
     op.drop_table("purges")
     op.drop_table("policies")
+    with op.batch_alter_table("past_headers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_past_headers_at"))
+
+    op.drop_table("past_headers")
     with op.batch_alter_table("parked", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_parked_case_id"))
 
