@@ -153,12 +153,12 @@ class Restored:
     """Our database went back in time.
 
     Attributes:
-        incarnation: ours, as the peer knows it; we may have forgotten it.
+        incarnations: ours, as the peer knows them, of either lane; we may have forgotten them.
         skip: where the peer keeps its own messages no longer, the position from which it goes on.
         theirs: the peer's incarnation, of which these positions are.
     """
 
-    incarnation: str | None
+    incarnations: frozenset[str]
     skip: dict[Lane, Position]
     theirs: str | None = None
 

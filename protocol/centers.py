@@ -149,7 +149,7 @@ def check_place(claims: Claims, versions_of: Versions, newest: Newest) -> None:
     if claims.issuer not in above:
         raise BadRecord(f"certificate of {claims.code} was not issued by its parent")
     for other in (claims.successor, claims.moving_to):
-        if other is not None and claims.issuer not in _once_above(other, versions_of):
+        if other is not None and claims.issuer not in _once_above(other, versions_of, newest):
             raise BadRecord(f"certificate of {claims.code} was issued by {claims.issuer}, who is not above {other}")
     versions = versions_of(claims.code)
     if versions and not _may_stand(claims, versions, newest):
@@ -170,8 +170,12 @@ def _may_stand(claims: Claims, versions: Sequence[Claims], newest: Newest) -> bo
     return last.parent is not None and claims.issuer in _line(last.parent, newest)
 
 
-def _once_above(code: str, versions_of: Versions) -> set[str]:
-    """A center and all who ever stood above it: whoever decided may not have known yet that it had moved away."""
+def _once_above(code: str, versions_of: Versions, newest: Newest) -> set[str]:
+    """A center, all who ever stood above it, and their heirs.
+
+    Whoever decided may not have known yet that it had moved away; whoever takes the children of a merged center over
+    may decide before all of them have come.
+    """
     found: set[str] = set()
     waiting: list[str] = [code]
     while waiting:
@@ -179,6 +183,7 @@ def _once_above(code: str, versions_of: Versions) -> set[str]:
         if here not in found:
             found.add(here)
             waiting.extend(one.parent for one in versions_of(here) if one.parent is not None)
+            waiting.append(heir(here, newest) or here)
     return found
 
 

@@ -389,14 +389,13 @@ class Link:
 
     def _on_self_restored(self, hello: Hello, detail: str) -> list[Action]:
         skip: dict[Lane, Position] = {}
-        known: list[str] = []
         for lane, theirs in hello.lanes.items():
             if theirs.kept is not None and theirs.kept.seq > self._in[lane].taken.seq:
                 skip[lane] = Position(theirs.kept.seq, from_text(theirs.kept.digest))
-            if theirs.into.incarnation is not None:
-                known.append(theirs.into.incarnation)
+        stated = (theirs.into.incarnation for theirs in hello.lanes.values())
+        known = frozenset(incarnation for incarnation in stated if incarnation is not None)
         stopped = self._heal(StopReason.SELF_RESTORED, detail)
-        return [stopped, Restored(known[0] if known else None, skip, hello.incarnation)]
+        return [stopped, Restored(known, skip, hello.incarnation)]
 
     def recover(self, now: float) -> list[Action]:
         """The answer to ``Restored``: custody is frozen here; get back what the peer holds of ours."""
@@ -572,7 +571,7 @@ class Link:
         """The peer holds something else at a place that we offered: our database is a copy from another past."""
         detail = f"lane {lane} at {position.seq}"
         if self.state is State.COMPARING and position.seq > self._out[lane].acked.seq:
-            return [self._heal(StopReason.SELF_RESTORED, detail), Restored(None, {})]
+            return [self._heal(StopReason.SELF_RESTORED, detail), Restored(frozenset(), {})]
         return self._stop_and_tell(StopReason.DIVERGED, detail, now)
 
     # --- within ---------------------------------------------------------------------------------------------

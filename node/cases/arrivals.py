@@ -14,6 +14,7 @@ from node.access import Access
 from node.attachments import rows as attachment_rows
 from node.cases import conflicts, frozen, granting, transfers
 from node.cases import log as case_log
+from node.cases.sheet import header_of
 from node.cases.tables import CaseRow, EntryRow, HeldBackRow, PastHeaderRow, RequestRow
 from node.cases.undelivered import come_back
 from node.unit import Unit
@@ -76,12 +77,15 @@ def on_entries(unit: Unit, message: Message, payload: VerifiedEntries) -> None:
     held = unit.book.heads(payload.case_id, [entry.head.seq for entry in payload.entries])
     before = unit.book.state(payload.case_id)
     lost: list[Entry] = []
-    for entry in payload.entries:
+    for place, entry in enumerate(payload.entries):
         ours = held.get(entry.head.seq)
         if ours is None or lost:
             _take(unit, entry)
         elif ours != entry.record.head:
             lost = _settle(unit, entry, ours, message.sender)
+            if not lost and entry.head.epoch < read_head(ours).epoch:
+                conflicts.overrule(unit, payload.entries[place:], message.sender)
+                break
     if unit.book.sheet(payload.case_id).held_back:
         _take_held_back(unit, payload.case_id)
     if lost:
@@ -105,9 +109,6 @@ def _settle(unit: Unit, entry: Entry, ours: str, sender: str) -> list[Entry]:
         return lost
     if entry.head.epoch == standing.epoch:
         _hold_back(unit, entry)
-    elif entry.head.epoch < standing.epoch and sender != unit.me:
-        # It gives way to ours, and may be no follower any more, to whom ours are told.
-        case_log.send_records(unit, entry.head.case_id, unit.book.records(entry.head.case_id, standing.seq - 1), sender)
     log.info("entry.contradicts", case_id=entry.head.case_id, seq=entry.head.seq, center=entry.head.center)
     return []
 
@@ -216,7 +217,11 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
     """A header of a case that somebody below us holds; the newest wins, it goes when the case leaves our subtree.
 
     Who held the case before withdraws what it told; that takes nothing away from what the holder says at that place.
+    From above comes what is known there of a case of ours, after we asked everybody.
     """
+    if message.sender in unit.tree.ancestors(unit.me):
+        _told_back(unit, payload)
+        return
     if message.sender not in unit.tree.descendants(unit.me):
         if unit.center.directory.known.was_below(message.sender, unit.me):
             return  # it was on its way when its center moved
@@ -243,6 +248,16 @@ def on_header(unit: Unit, message: Message, payload: CaseHeader) -> None:
         unit.session.add(PastHeaderRow(case_id=payload.case_id, epoch=payload.epoch, seq=payload.seq, at=unit.now))
     if payload.holder not in {None, unit.me}:  # what waited here for the case waits in vain
         granting.receive_waiting(unit, payload.case_id)
+
+
+def _told_back(unit: Unit, told: CaseHeader) -> None:
+    """What an ancestor knows of a case that it takes for ours; where our log says otherwise, it hears that."""
+    state = unit.book.state(told.case_id)
+    if state is None:
+        return  # lost with its log: that header is the last that anybody knows of it
+    ahead = (told.epoch, told.seq) > (state.epoch, state.seq)
+    if ahead or (told.seq == state.seq and told != header_of(state)):
+        case_log.untell_ancestors(unit, state, told)
 
 
 def on_invitation(unit: Unit, message: Message, payload: Invitation) -> None:
@@ -292,8 +307,9 @@ def on_view(unit: Unit, message: Message, payload: View) -> None:
         log.warning("view.unasked", case_id=payload.case_id, sender=message.sender)
         return
     sheet = unit.book.sheet(payload.case_id)
-    if sheet.state is None or sheet.state.holder != message.sender:
-        raise BadRecord("a view that the holder did not open")
+    if sheet.state is None or sheet.state.holder != message.sender:  # or its log, or the transfer since
+        log.warning("view.stale", case_id=payload.case_id, sender=message.sender)
+        return
     sheet.view_until = payload.until
     sheet.dirty = True
 

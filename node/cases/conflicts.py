@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from node.cases import asking, log
 from node.cases.sheet import header_of
-from node.cases.tables import LostEntryRow
+from node.cases.tables import HeldBackRow, LostEntryRow
 from node.cases.transfers import lock_lanes, void
 from node.clock import LOCAL_ZONE
 from node.federation.tables import OutboxRow
@@ -32,6 +32,7 @@ from protocol.entries import REQUEST_TEXT_MAX, Entry, EntryHead, Kind, Noted, re
 from protocol.errors import RemoteError
 from protocol.messages import Message, Type, read_message, read_payload
 from protocol.payloads import TransferNotice
+from protocol.records import Record
 from protocol.requests import Ask, AskNote
 from protocol.sealing import open_own_message
 
@@ -85,20 +86,52 @@ def give_way(unit: Unit, entry: Entry) -> list[Entry]:
     lost = unit.book.cut(case_id, seq - 1)
     for gone in lost:
         logger.warning("entry.lost", case_id=case_id, seq=gone.head.seq, kind=gone.head.kind, center=gone.head.center)
-        key = (case_id, gone.head.seq, gone.record.signature)
-        if unit.session.get(LostEntryRow, key) is None:
-            unit.session.add(
-                LostEntryRow(
-                    case_id=case_id,
-                    seq=gone.head.seq,
-                    signature=gone.record.signature,
-                    center=gone.head.center,
-                    kind=gone.head.kind,
-                    record=gone.record.model_dump_json(),
-                    lost_at=unit.now,
-                )
-            )
+        _keep(unit, gone)
     return lost
+
+
+def overrule(unit: Unit, end: Sequence[Entry], sender: str) -> None:
+    """The end of a log that was told to us gives way to ours, which is of a later epoch.
+
+    Who told it hears ours from there on, once: it may be none of the followers, to whom ours are told.
+
+    Args:
+        unit: the unit of work.
+        end: the first entry that differs from ours, and those that were told with it.
+        sender: who told them; ourselves where they come back to us.
+    """
+    case_id, first = end[0].head.case_id, end[0].head.seq
+    known = select(LostEntryRow.seq).where(LostEntryRow.case_id == case_id, LostEntryRow.seq.in_([first - 1, first]))
+    if sender != unit.me and unit.session.scalar(known.limit(1)) is None:
+        log.send_records(unit, case_id, unit.book.records(case_id, first - 1), sender)
+    for entry in end:
+        _keep(unit, entry)
+    waiting = select(HeldBackRow).where(HeldBackRow.case_id == case_id, HeldBackRow.seq > first)
+    for row in unit.session.scalars(waiting).all():
+        entry = read_entry(Record.model_validate_json(row.record))
+        if unit.book.heads(case_id, [row.seq]).get(row.seq, entry.record.head) != entry.record.head:
+            _keep(unit, entry)  # it waited for its author, who has spoken now
+            unit.session.delete(row)
+    unit.session.flush()
+
+
+def _keep(unit: Unit, gone: Entry) -> None:
+    """Keep an entry that gave way."""
+    head, signature = gone.head, gone.record.signature
+    if unit.session.get(LostEntryRow, (head.case_id, head.seq, signature)) is not None:
+        return
+    unit.session.add(
+        LostEntryRow(
+            case_id=head.case_id,
+            seq=head.seq,
+            signature=signature,
+            center=head.center,
+            kind=head.kind,
+            record=gone.record.model_dump_json(),
+            lost_at=unit.now,
+        )
+    )
+    unit.session.flush()
 
 
 def tell(unit: Unit, before: CaseState, lost: Sequence[Entry]) -> None:

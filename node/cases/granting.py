@@ -119,6 +119,11 @@ def _receive_again(unit: Unit, case_id: str, *conditions: ColumnElement[bool]) -
         receive(unit, _read(unit, row))
 
 
+def receive_stored(unit: Unit, row: RequestRow) -> None:
+    """Judge a request that is known here, pass it on, or keep it."""
+    receive(unit, _read(unit, row))
+
+
 def _others(unit: Unit, case_id: str, *conditions: ColumnElement[bool]) -> Sequence[RequestRow]:
     """Requests of other centers."""
     others = select(RequestRow).where(RequestRow.case_id == case_id, RequestRow.mine.is_(False), *conditions)

@@ -77,6 +77,7 @@ def _go_on(unit: Unit, row: ReseedRow) -> bool:
     if row.incarnation != OURS:
         unit.outbox.send(Type.TOLD, Told(incarnation=row.incarnation, cases=row.cases), row.peer)
     unit.session.delete(row)
+    unit.session.flush()  # it may be asked again in the same frame
     return True
 
 
@@ -101,15 +102,15 @@ def entries_for(
     told = sum(_tell(unit, case_id, peer) for case_id in case_ids if not ours or _wrote_in(unit, case_id))
     if len(case_ids) == limit:
         return case_ids[-1], told
-    _ask_again(unit, peer)
+    ask_again(unit, peer)
     return None, told
 
 
 def _may_concern(unit: Unit, peer: str) -> ColumnElement[bool]:
-    """Copies that name this center, and where it stands above us those whose header was told upward."""
+    """Copies that name this center, headers of what it holds, and, if it is above us, copies whose header was told."""
     named = CaseRow.centers.contains(peer, autoescape=True)
     if not unit.tree.is_ancestor(peer, unit.me):
-        return named
+        return or_(named, and_(CaseRow.state.is_(None), CaseRow.holder == peer))
     return or_(named, and_(CaseRow.holder == unit.me, CaseRow.header_told.is_not(None)))
 
 
@@ -122,6 +123,9 @@ def _tell(unit: Unit, case_id: str, peer: str) -> bool:
     """Tell one case as far as its log lets this center know it; says whether there was something to tell."""
     sheet = unit.book.sheet(case_id)
     state = sheet.state
+    if state is None and sheet.header is not None and sheet.header.holder == peer:
+        unit.outbox.send(Type.HEADER, sheet.header, peer, case_id=case_id)
+        return True
     if state is None or (unit.me not in state.followers and sheet.view_until is not None and state.holder != peer):
         return False  # what a broken glass shows is nobody's but the holder's
     flight = state.custody.flight
@@ -138,17 +142,20 @@ def _tell(unit: Unit, case_id: str, peer: str) -> bool:
     return True
 
 
-def _ask_again(unit: Unit, peer: str) -> None:
-    """Ask again what this center has not answered, or has not passed on; the same request twice is judged once."""
+def ask_again(unit: Unit, peer: str | None = None) -> None:
+    """Ask again what this center, or anybody, has not answered or passed on; what comes twice is judged once."""
     waiting = or_(
         and_(RequestRow.mine.is_(True), RequestRow.state == RequestState.PENDING),
         RequestRow.state == granting.PASSED_ON,
     )
     for row in unit.session.scalars(select(RequestRow).where(waiting).order_by(RequestRow.at, RequestRow.id)):
         sheet = unit.book.sheet(row.case_id)
-        if sheet.known and granting.spokesman(unit, sheet) == peer:
+        target = granting.spokesman(unit, sheet) if sheet.known else None
+        if target == unit.me:
+            granting.receive_stored(unit, row)  # it is ours to judge by now
+        elif target is not None and peer in {None, target}:
             message = RequestMessage(request=Record.model_validate_json(row.record))
-            unit.outbox.send(Type.REQUEST, message, peer, case_id=row.case_id, message_id=row.id)
+            unit.outbox.send(Type.REQUEST, message, target, case_id=row.case_id, message_id=row.id)
 
 
 def _send_again_through(unit: Unit, center: str) -> None:

@@ -13,14 +13,16 @@ order:
    contradicts it gives way (``conflicts``). What we sent twice, before and after, is void the second time.
 3. ``end``: this neighbour has nothing of ours that we don't have. The link begins a new session; the neighbour sees
    its heir, and sends what it sent since the backup again.
-4. When the last neighbour is through, custody thaws, and of the cases concerned the followers get the log again
-   and our ancestors the header (``finish``).
+4. When the last neighbour is through, all others are asked what they hold of our cases: a neighbour may have gone back
+   in time with us, and have no more to return. Custody thaws, and of the cases concerned the followers get the log
+   again and our ancestors the header (``finish``).
 
 A crash at any point goes on from the last commit. A database that was lost altogether is one that went back to its
 very beginning. What never left it is gone; nobody can know of it but those who wrote it.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +31,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from node.cases import log as case_log
-from node.cases import replaying, transfers
+from node.cases import replaying, reseed, transfers
 from node.cases.tables import CaseRow, FrozenCaseRow
 from node.federation.tables import IdentityRow, InboxRow, LaneRow, LinkRow, OutboxRow, ReceivedFrameRow
 from node.status.descendants import tell_all_days_anew
@@ -39,8 +41,8 @@ from protocol.case import CaseState
 from protocol.compression import decompress
 from protocol.errors import ProtocolError
 from protocol.link import Position, Restored, Rewind, Serve, TakeBack
-from protocol.messages import Lane, read_message
-from protocol.payloads import CaseHeader
+from protocol.messages import Lane, Type, read_message
+from protocol.payloads import CaseHeader, Lost
 from protocol.wire import FORMER_MAX, FRAME_MAX_MESSAGES, FRAME_MAX_PLAIN_BYTES, pack
 
 if TYPE_CHECKING:
@@ -85,8 +87,8 @@ def begin(center: "Center", peer: str | None, restored: Restored | None = None) 
             identity.incarnation = center.random_bytes(INCARNATION_BYTES).hex()
             session.execute(update(LinkRow).where(LinkRow.revoked_at.is_(None)).values(healing=True))
             _freeze(session, center.code)
-        if restored is not None and restored.incarnation not in {None, identity.incarnation, *former}:
-            former.append(str(restored.incarnation))
+        if restored is not None:  # the lanes may name two, where two of us have spoken
+            former += sorted(restored.incarnations - {identity.incarnation, *former})
         identity.former = json.dumps(former[-FORMER_MAX:])
         if restored is not None and peer is not None:
             for lane, position in restored.skip.items():
@@ -227,10 +229,15 @@ def rewind(center: "Center", peer: str, back: Rewind) -> None:
     log.warning("peer.restored", peer=peer, lane=back.lane, again_from=back.position.seq + 1)
 
 
-def tell_days_again(center: "Center") -> None:
-    """Our parent's database went back in time: it may have lost days that we keep no messages of."""
-    with center.database.write() as session:
-        session.execute(update(DayCounterRow).values(told=False))
+def parent_restored(center: "Center") -> None:
+    """Our parent's database went back in time.
+
+    It may have lost days that we keep no messages of. And if ours went back with it, it can't show us: those above it
+    are asked what they know of our cases.
+    """
+    with unit_of(center) as unit:
+        unit.session.execute(update(DayCounterRow).values(told=False))
+        _ask(unit, unit.tree.ancestors(unit.me))
 
 
 def end(center: "Center", peer: str) -> None:
@@ -238,10 +245,36 @@ def end(center: "Center", peer: str) -> None:
     with center.database.read() as session:
         if not session.scalar(select(LinkRow.healing).where(LinkRow.peer == peer)):
             return
-    with center.database.write() as session:
-        session.execute(update(LinkRow).where(LinkRow.peer == peer).values(healing=False))
+    with unit_of(center) as unit:
+        unit.session.execute(update(LinkRow).where(LinkRow.peer == peer).values(healing=False))
+        if not awaited(unit.session):
+            _ask(unit, unit.tree.claims)
+            _offer_again(unit)
     log.info("link.healed", peer=peer)
     finish(center)
+
+
+def _ask(unit: Unit, whom: Collection[str]) -> None:
+    """Ask these, but for our neighbours, what they hold of our cases."""
+    question = Lost(incarnation=unit.center.identity.incarnation)
+    for code in sorted({*whom} - unit.outbox.neighbours() - {unit.me}):
+        if unit.tree.known(code) and unit.outbox.reachable(code):
+            unit.outbox.send(Type.LOST, question, code)
+
+
+def _offer_again(unit: Unit) -> None:
+    """Send again what is under way by our log, and void by what came back, as it had been taken back later.
+
+    That it was is forgotten; it never left us. So may requests be void which we made at the destination.
+    """
+    under_way = select(CaseRow.id).where(CaseRow.in_transit_to.is_not(None), CaseRow.state.is_not(None))
+    case_ids = unit.session.scalars(under_way.order_by(CaseRow.id)).all()
+    unit.book.load(case_ids)
+    for case_id in case_ids:
+        state = unit.book.state(case_id)
+        if state is not None:
+            transfers.repeat_forgotten(unit, state)
+    reseed.ask_again(unit)
 
 
 def awaited(session: Session) -> list[str]:

@@ -307,7 +307,7 @@ class LinkRunner:
                 case Stopped():
                     log.error("link.stopped", peer=self.peer, reason=action.reason, detail=action.detail)
                     if action.reason is StopReason.PEER_RESTORED and self.direction == "up":
-                        self._spawn(self._patiently(partial(healing.tell_days_again, self.center)))
+                        self._spawn(self._patiently(partial(healing.parent_restored, self.center)))
                 case _:
                     await self._do_healing(action)
         if marks:
@@ -395,6 +395,8 @@ class LinkRunner:
 
     async def _rewind(self, back: Rewind) -> None:
         await self._patiently(partial(healing.rewind, self.center, self.peer, back))
+        if back.lane is Lane.CASE and self.direction == "up":
+            await self._patiently(partial(healing.parent_restored, self.center))
 
     async def _apply_loop(self) -> None:
         while True:

@@ -120,6 +120,9 @@ def on_knock(unit: Unit, message: Message, payload: Knock) -> None:
     readdress(unit, waiting, child)
     policies.tell(unit, child)
     spread(unit, [certificate])
+    # What we told of them while they stood elsewhere was not ours to tell.
+    theirs = DayCounterRow.code.in_([child, *unit.tree.descendants(child)])
+    unit.session.execute(update(DayCounterRow).where(theirs).values(told=False))
     logger.info("move.taken_over", child=child)
 
 

@@ -75,6 +75,7 @@ def hello(
     incarnation: str = THEIRS,
     of: str | None = MINE,
     bulk_applied: Position = START,
+    bulk_of: str | None = None,
     versions: tuple[int, ...] = (1,),
     lanes: Sequence[Lane] = tuple(Lane),
     former: tuple[str, ...] = (),
@@ -85,6 +86,7 @@ def hello(
     """A HELLO of the peer; positions are those of the case lane."""
     into = {CASE: applied, BULK: bulk_applied}
     out = {CASE: offered, BULK: START}
+    known_as = {CASE: of, BULK: bulk_of or of}
     return Hello(
         sender=PEER,
         receiver=ME,
@@ -99,7 +101,7 @@ def hello(
         lanes={
             lane: LanePositions(
                 out=OutPosition(seq=out[lane].seq, digest=to_text(out[lane].digest)),
-                into=InPosition(seq=into[lane].seq, digest=to_text(into[lane].digest), incarnation=of),
+                into=InPosition(seq=into[lane].seq, digest=to_text(into[lane].digest), incarnation=known_as[lane]),
                 kept=OutPosition(seq=kept.seq, digest=to_text(kept.digest)) if lane is CASE and kept.seq else None,
             )
             for lane in lanes
@@ -353,7 +355,7 @@ def test_a_peer_that_holds_more_than_we_knew_is_believed_after_looking_it_up() -
 def test_a_peer_that_holds_something_else_shows_that_we_went_back(ours: bytes | None) -> None:
     link, compare = comparing()
     healing = link.compared(compare, ours, 0.1)
-    assert healing == [Stopped(StopReason.SELF_RESTORED, "lane case at 5"), Restored(None, {})]
+    assert healing == [Stopped(StopReason.SELF_RESTORED, "lane case at 5"), Restored(frozenset(), {})]
     assert state(link) is State.HEALING, "our database is a copy from another past"
 
 

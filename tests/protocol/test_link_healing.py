@@ -169,20 +169,27 @@ def test_a_peer_that_falls_silent_while_it_heals_is_greeted_anew() -> None:
 @pytest.mark.parametrize(
     ("meeting", "known"),
     [
-        pytest.param(hello(offered=at(4), applied=at(6)), MINE, id="it holds what we never offered"),
-        pytest.param(hello(offered=at(4), applied=at(3), of="forgotten"), "forgotten", id="it knows us by another id"),
-        pytest.param(hello(offered=at(4), applied=at(9), of=None), None, id="it does not say of whom"),
+        pytest.param(hello(offered=at(4), applied=at(6)), {MINE}, id="it holds what we never offered"),
+        pytest.param(
+            hello(offered=at(4), applied=at(3), of="forgotten"), {"forgotten"}, id="it knows us by another id"
+        ),
+        pytest.param(hello(offered=at(4), applied=at(9), of=None), set(), id="it does not say of whom"),
+        pytest.param(
+            hello(offered=at(4), applied=at(3), of="forgotten", bulk_of="twins"),
+            {"forgotten", "twins"},
+            id="its lanes know us by two ids",
+        ),
     ],
 )
-def test_a_peer_that_knows_more_of_us_shows_that_we_went_back(meeting: Hello, known: str | None) -> None:
+def test_a_peer_that_knows_more_of_us_shows_that_we_went_back(meeting: Hello, known: set[str]) -> None:
     link, rest = met(meeting)
-    assert rest == [Stopped(StopReason.SELF_RESTORED, "lane case"), Restored(known, {}, THEIRS)]
+    assert rest == [Stopped(StopReason.SELF_RESTORED, "lane case"), Restored(frozenset(known), {}, THEIRS)]
     assert state(link) is State.HEALING
 
 
 def test_what_the_peer_keeps_no_longer_is_skipped() -> None:
     _, rest = met(hello(offered=at(9), applied=at(3), kept=at(6)))
-    assert rest == [Stopped(StopReason.SELF_RESTORED, "lane case"), Restored(MINE, {CASE: at(6)}, THEIRS)]
+    assert rest == [Stopped(StopReason.SELF_RESTORED, "lane case"), Restored(frozenset({MINE}), {CASE: at(6)}, THEIRS)]
 
 
 def test_earlier_incarnations_of_ours_are_known() -> None:
@@ -273,7 +280,7 @@ def test_a_new_session_ends_the_retrieval_and_begins_it_again_from_what_was_stor
     link.taken_back(taken, 1.2)
     link.on_hello(hello(None, "P2", offered=at(4), applied=at(8)), 3.0)
     actions = link.on_hello(hello("S.1", "P2", offered=at(4), applied=at(8)), 3.1)
-    assert Restored(MINE, {}, THEIRS) in actions
+    assert Restored(frozenset({MINE}), {}, THEIRS) in actions
     assert link.recover(3.2) == [SendRecover(CASE, 6)]
 
 
