@@ -151,8 +151,14 @@ def _take_held_back(unit: Unit, case_id: str) -> None:
         if row.seq > last + 1:
             return
         entry = read_entry(Record.model_validate_json(row.record))
-        if row.seq == last + 1:
+        if row.seq == last + 1 and state is not None and entry.head.epoch < state.epoch:
+            conflicts.keep(unit, entry)  # of an end that gave way
+        elif row.seq == last + 1:
             _fold(unit, entry)
+            if entry.head.center == unit.me:  # our own words, which our database forgot; not all may have heard them
+                folded = unit.book.state(case_id)
+                assert folded is not None
+                case_log.tell_followers(unit, folded, entry)
         elif unit.book.heads(case_id, [row.seq])[row.seq] != entry.record.head:
             continue  # it contradicts the log; who wrote it has not spoken yet
         unit.session.delete(row)
@@ -164,11 +170,11 @@ def on_transfer(unit: Unit, message: Message, payload: TransferNotice) -> None:
     if transfers.is_buried(unit, payload.case_id, payload.epoch):
         refuse(unit, payload, message.sender, "was refused before")
         return
-    if state is None or state.seq < payload.seq:
-        raise OutOfOrder(f"transfer of case {payload.case_id} came before its log")
-    if state.epoch > payload.epoch:
+    if state is not None and state.epoch > payload.epoch:
         log.info("transfer.stale", case_id=payload.case_id, epoch=payload.epoch, our_epoch=state.epoch)
         return
+    if state is None or state.seq < payload.seq:
+        raise OutOfOrder(f"transfer of case {payload.case_id} came before its log")
     flight = state.custody.flight
     if flight is None:
         return

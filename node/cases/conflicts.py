@@ -86,7 +86,7 @@ def give_way(unit: Unit, entry: Entry) -> list[Entry]:
     lost = unit.book.cut(case_id, seq - 1)
     for gone in lost:
         logger.warning("entry.lost", case_id=case_id, seq=gone.head.seq, kind=gone.head.kind, center=gone.head.center)
-        _keep(unit, gone)
+        keep(unit, gone)
     return lost
 
 
@@ -105,17 +105,17 @@ def overrule(unit: Unit, end: Sequence[Entry], sender: str) -> None:
     if sender != unit.me and unit.session.scalar(known.limit(1)) is None:
         log.send_records(unit, case_id, unit.book.records(case_id, first - 1), sender)
     for entry in end:
-        _keep(unit, entry)
+        keep(unit, entry)
     waiting = select(HeldBackRow).where(HeldBackRow.case_id == case_id, HeldBackRow.seq > first)
     for row in unit.session.scalars(waiting).all():
         entry = read_entry(Record.model_validate_json(row.record))
         if unit.book.heads(case_id, [row.seq]).get(row.seq, entry.record.head) != entry.record.head:
-            _keep(unit, entry)  # it waited for its author, who has spoken now
+            keep(unit, entry)  # it waited for its author, who has spoken now
             unit.session.delete(row)
     unit.session.flush()
 
 
-def _keep(unit: Unit, gone: Entry) -> None:
+def keep(unit: Unit, gone: Entry) -> None:
     """Keep an entry that gave way."""
     head, signature = gone.head, gone.record.signature
     if unit.session.get(LostEntryRow, (head.case_id, head.seq, signature)) is not None:
@@ -148,7 +148,8 @@ def tell(unit: Unit, before: CaseState, lost: Sequence[Entry]) -> None:
         for center in {*before.followers, *after.followers, *([flight.to] if flight is not None else [])} - {unit.me}:
             log.send_records(unit, case_id, records, center)
     _note(unit, after, lost)
-    if unit.me not in after.followers and unit.book.sheet(case_id).view_until is None:
+    ours = unit.me in after.followers or unit.me == after.in_transit_to
+    if not ours and unit.book.sheet(case_id).view_until is None:
         unit.book.drop(case_id)
 
 
