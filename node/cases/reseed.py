@@ -153,9 +153,15 @@ def ask_again(unit: Unit, peer: str | None = None) -> None:
         target = granting.spokesman(unit, sheet) if sheet.known else None
         if target == unit.me:
             granting.receive_stored(unit, row)  # it is ours to judge by now
-        elif target is not None and peer in {None, target}:
+        elif target is not None and (peer in {None, target} or _was_sent_to(unit, row.id, peer)):
             message = RequestMessage(request=Record.model_validate_json(row.record))
             unit.outbox.send(Type.REQUEST, message, target, case_id=row.case_id, message_id=row.id)
+
+
+def _was_sent_to(unit: Unit, message_id: str, center: str | None) -> bool:
+    """Whether we sent this message to a center, which may have lost it since."""
+    sent = select(OutboxRow.seq).where(OutboxRow.message_id == message_id, OutboxRow.destination == center)
+    return unit.session.scalar(sent.limit(1)) is not None
 
 
 def _send_again_through(unit: Unit, center: str) -> None:
