@@ -361,9 +361,9 @@ class LinkRunner:
         self._note_state()
 
     def _kept_no_longer(self, compare: Compare) -> bool:
-        """Whether messages were purged behind this place since the link began."""
-        kept = lanes.read_records(self.center.database, self.peer)[compare.lane].kept
-        return compare.position.seq < kept.seq
+        """Whether messages were purged behind this place since the link began, or it has ended."""
+        record = lanes.read_records(self.center.database, self.peer).get(compare.lane)
+        return record is None or compare.position.seq < record.kept.seq
 
     async def _mark(self, marks: Sequence[MarkAcked]) -> None:
         for mark in marks:

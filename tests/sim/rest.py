@@ -32,7 +32,10 @@ def unexpected(event: Mapping[str, object], profile: Profile, *, carried: bool) 
             return f"{name}: {event}"
         case "link.stopped" | "carry.positions" | "carry.refused":
             # A restored database heals; that no link stands still is seen at rest.
-            return f"{name}: {event}" if profile.faults.isdisjoint({"rollback", "clone", "lost"}) else None
+            excused = {"rollback", "clone", "lost"}
+            if name != "link.stopped":
+                excused |= {"rehome"}  # a file of a link that ended, and began anew when the child came back
+            return f"{name}: {event}" if profile.faults.isdisjoint(excused) else None
         case "frame.not_applied" | "frame.not_loaded":
             moved_on = carried and "frame begins at" in str(event["reason"])
             moved_on |= "rehome" in profile.faults and event["reason"] == "the link has ended"
