@@ -8,7 +8,6 @@ nobody ever waits for it.
 import asyncio
 from typing import Final
 
-import httpx2
 import structlog
 
 from node.cases.queues import Queue
@@ -55,6 +54,8 @@ class Robot:
         return True
 
     def _say(self, words: list[str]) -> bool:
+        import httpx2  # noqa: PLC0415 - memory; most centers have no robot
+
         place = place_name(self._center.name)
         text = translate(DEFAULT, N_("{place} center: {news}"), place=place, news=words)
         try:

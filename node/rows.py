@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import Session
 
 from node.db import Base
 
@@ -97,3 +98,12 @@ def _binds(table: Table, columns: tuple[str, ...], dialect: Dialect) -> tuple[tu
     types = (table.c[name].type.dialect_impl(dialect) for name in columns)
     binds = ((place, type_.bind_processor(dialect)) for place, type_ in enumerate(types))
     return tuple((place, bind) for place, bind in binds if bind is not None)
+
+
+def insert_unless_there(session: Session, table: type[Base], **values: object) -> None:
+    """Insert a row; where one of this key is there, or comes in the same instant, nothing happens."""
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - memory
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment] # noqa: PLC0415 - its like
+    session.execute(insert(table).values(**values).on_conflict_do_nothing())

@@ -4,6 +4,8 @@ import json
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -227,3 +229,16 @@ def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+SELDOM_NEEDED = frozenset(
+    {"alembic", "docx", "docxtpl", "httpx2", "lxml", "puremagic", "python_calamine", "segno", "xlsxwriter"}
+    | {"sqlalchemy.dialects.postgresql"}
+)
+"""Together 25 MB, for papers, ledgers, uploads, and a database that few have."""
+
+
+def test_a_center_starts_without_what_it_needs_seldom() -> None:
+    told = "import sys, node.commands.serving; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert SELDOM_NEEDED.isdisjoint(done.stdout.split())

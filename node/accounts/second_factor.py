@@ -12,7 +12,6 @@ import secrets
 from typing import Final
 
 import pyotp
-import segno
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -52,6 +51,8 @@ def uri_of(secret: str, username: str) -> str:
 
 def picture_of(uri: str) -> str:
     """The QR code as an inline SVG; made here, nothing is fetched."""
+    import segno  # noqa: PLC0415 - memory
+
     out = io.BytesIO()
     segno.make(uri, error="m").save(out, kind="svg", scale=4, border=3, xmldecl=False, svgns=False, nl=False)
     return out.getvalue().decode()

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import puremagic
-
 from node.i18n import N_
 from node.problems import Problem
 
@@ -51,6 +49,8 @@ def judge(head: bytes, name: str) -> tuple[str, str]:
     Raises:
         Problem: 422 ``unknown-content``, with the file's name.
     """
+    import puremagic  # noqa: PLC0415 - memory
+
     try:
         found = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):  # it is like nothing, or empty

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from node.attachments.tables import AttachmentRow, FileRow
+from node.rows import insert_unless_there
 from protocol.entries import Attached, Entry
 
 
@@ -23,10 +23,7 @@ def project(session: Session, entries: Iterable[Entry]) -> None:
 
 def know(session: Session, sha256: str, size: int) -> None:
     """Have a row of this file; two units that name it at the same instant don't disturb each other."""
-    dialect = session.get_bind().dialect.name
-    dialect_insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    row = dialect_insert(FileRow).values(sha256=sha256, size=size, got=0, asked=0, tries=0)
-    session.execute(row.on_conflict_do_nothing())
+    insert_unless_there(session, FileRow, sha256=sha256, size=size, got=0, asked=0, tries=0)
 
 
 def forget(session: Session, case_id: str, after_seq: int = 0) -> None:

@@ -26,7 +26,6 @@ from sqlalchemy import (
     table,
     union,
 )
-from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node.access import named
@@ -130,6 +129,8 @@ class _Asked:
         if self._is_sqlite:
             asked = " AND ".join([*(f'"{pair}"' for pair in pairs), *(f'"{one}" *' for one in alone)])
             return (SearchedRow.doc == _GRAMS.c.rowid, _GRAMS.c.searched_grams.op("MATCH")(asked))
+        from sqlalchemy.dialects.postgresql import TSQUERY  # noqa: PLC0415 - memory
+
         asked = " & ".join([*(f"'{pair}'" for pair in pairs), *(f"'{one}':*" for one in alone)])
         return (literal_column(VECTOR).op("@@")(cast(asked, TSQUERY)),)
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from python_calamine import CalamineError, CalamineWorkbook
-
 from node.i18n import N_
 from node.ledger_file import REQUIRED, column_names
 from node.problems import Problem
@@ -90,6 +88,8 @@ def _table(content: bytes) -> list[list[str]]:
 
 
 def _workbook(content: bytes) -> list[list[str]]:
+    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - memory
+
     try:
         if content[:2] == b"PK":
             with zipfile.ZipFile(io.BytesIO(content)) as parts:

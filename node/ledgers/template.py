@@ -3,8 +3,6 @@
 import tempfile
 from typing import IO, Final
 
-import xlsxwriter
-
 from node.i18n import N_, Language, translate
 from node.ledger_file import IMPORTED, REQUIRED
 from node.words import words
@@ -17,8 +15,10 @@ WIDTH: Final = 22
 
 def template(language: Language) -> IO[bytes]:
     """The template as a workbook, in a file that is read from its beginning and closed."""
+    from xlsxwriter import Workbook  # noqa: PLC0415 - memory
+
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
-    with xlsxwriter.Workbook(file) as book:
+    with Workbook(file) as book:
         page = book.add_worksheet(translate(language, N_("Ledger")))
         lists = book.add_worksheet(translate(language, N_("Lists")))
         must = book.add_format({"bold": True, "bg_color": "#F7E3C4", "border": 1})

@@ -6,11 +6,12 @@ it for a formula, now or when somebody edits the cell.
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
-from typing import IO, Final
-
-import xlsxwriter
+from typing import IO, TYPE_CHECKING, Final
 
 from node.ledgers.columns import Cell
+
+if TYPE_CHECKING:
+    from xlsxwriter.worksheet import Worksheet
 
 FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so becomes a formula where somebody edits its cell; marked as quoted it stays a text."""
@@ -41,8 +42,10 @@ def write_workbook(
         columns: head and width of each column.
         rows: the cells.
     """
+    from xlsxwriter import Workbook  # noqa: PLC0415 - memory
+
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(file, options) as book:
+    with Workbook(file, options) as book:
         page = book.add_worksheet(sheet)
         big = book.add_format({"bold": True, "font_size": 16, "align": "center", "valign": "vcenter"})
         small = book.add_format({"font_color": "#555555"})
@@ -72,7 +75,7 @@ def write_workbook(
     return count
 
 
-def _write(page: xlsxwriter.worksheet.Worksheet, row: int, column: int, cell: Cell, formats: dict[str, object]) -> None:
+def _write(page: "Worksheet", row: int, column: int, cell: Cell, formats: dict[str, object]) -> None:
     match cell:
         case None | "":
             page.write_blank(row, column, None, formats["text"])

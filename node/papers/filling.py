@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
 
-from docx.opc.exceptions import PackageNotFoundError
-from docxtpl import DocxTemplate
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from lxml.etree import LxmlError
 
 from node.center import Center
 from node.i18n import N_
@@ -36,6 +33,9 @@ def fill(center: Center, form: Form, facts: Facts) -> bytes:
     Raises:
         Problem: 409 ``template-broken`` where the center's own template can't be filled; names the file and why.
     """
+    from docx.opc.exceptions import PackageNotFoundError  # noqa: PLC0415 - memory
+    from lxml.etree import LxmlError  # noqa: PLC0415 - memory
+
     own = own_template(center, form)
     if own is None:
         return _filled(built_in(form), facts)
@@ -66,6 +66,8 @@ def built_in(form: Form) -> bytes:
 
 
 def _filled(template: bytes, facts: Facts) -> bytes:
+    from docxtpl import DocxTemplate  # noqa: PLC0415 - memory
+
     document = DocxTemplate(io.BytesIO(template))
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
     named = {name: getattr(facts, name) for name in Facts.__dataclass_fields__}

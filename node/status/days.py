@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, ColumnElement, cast, func, select
-from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
 from node.status.spans import days_before, spans_before, sums_after, sums_from
@@ -236,5 +235,7 @@ def _metric(session: Session, table: Table, metric: str) -> ColumnElement[int]:
 def _number(session: Session, table: Table, name: str) -> ColumnElement[int]:
     """A counter of a row, zero where it is not in it, on either database."""
     if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import JSON  # noqa: PLC0415 - memory
+
         return func.coalesce(cast(cast(table.counters, JSON)[name].astext, BigInteger), 0)
     return func.coalesce(func.json_extract(table.counters, f'$."{name}"'), 0)

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from node.cases.tables import CaseRow
 from node.federation import lanes
 from node.federation.tables import LinkRow
+from node.rows import insert_unless_there
 from node.status.descendants import CLOCK_TOLERANCE, store_rows
 from node.status.tables import CounterRow
 from node.unit import Unit, unit_of
@@ -95,11 +95,8 @@ def count_overdue(session: Session, code: str, now: datetime) -> int:
 
 def ensure_row(session: Session, center: "Center", now: datetime) -> None:
     """Have a row of ours, all zero, where none is yet; harmless when somebody else does the same."""
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if postgres else sqlite.insert
     empty = {"incarnation": center.identity.incarnation, "counter": 0, "as_of": now, "counters": "{}"}
-    row = insert(CounterRow).values(code=center.code, backlog=0, **empty)
-    session.execute(row.on_conflict_do_nothing())
+    insert_unless_there(session, CounterRow, code=center.code, backlog=0, **empty)
 
 
 class Reporter:

@@ -374,10 +374,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_message_id"), ["message_id"], unique=False)
         batch_op.create_index(
             "ix_outbox_parked",
-            ["queued_at"],
+            ["parked_reason", "queued_at"],
             unique=False,
             sqlite_where=sa.text("parked_reason IS NOT NULL"),
-            postgresql_where=sa.text("parked_reason IS NOT NULL"),
         )
         batch_op.create_index("ix_outbox_transfer", ["case_id", "transfer_epoch"], unique=False)
 
@@ -670,11 +669,7 @@ def downgrade() -> None:
     op.drop_table("parked")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_transfer")
-        batch_op.drop_index(
-            "ix_outbox_parked",
-            sqlite_where=sa.text("parked_reason IS NOT NULL"),
-            postgresql_where=sa.text("parked_reason IS NOT NULL"),
-        )
+        batch_op.drop_index("ix_outbox_parked", sqlite_where=sa.text("parked_reason IS NOT NULL"))
         batch_op.drop_index(batch_op.f("ix_outbox_message_id"))
 
     op.drop_table("outbox")
