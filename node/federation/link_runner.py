@@ -353,10 +353,10 @@ class LinkRunner:
         await self._do(self.machine.loaded(load, count, end, payload, self._now()))
 
     async def _compare(self, compare: Compare) -> None:
-        if await self._patiently(partial(self._kept_no_longer, compare)):
+        ours = await self._patiently(lambda: lanes.digest_at(self.center.database, self.peer, compare))
+        if await self._patiently(partial(self._kept_no_longer, compare)):  # asked last: what was found counts only then
             self.outdated = True  # a new session says from where on we keep what we sent
             return
-        ours = await self._patiently(lambda: lanes.digest_at(self.center.database, self.peer, compare))
         await self._do(self.machine.compared(compare, ours, self._now()))
         self._note_state()
 
